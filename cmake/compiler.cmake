@@ -1,0 +1,28 @@
+# Warnings, ccache and precompiled headers, in one place for all targets.
+find_program(SLIPWAY_CCACHE ccache)
+if(SLIPWAY_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      ${SLIPWAY_CCACHE})
+endif()
+
+find_program(SLIPWAY_MOLD mold)
+if(SLIPWAY_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
+                    -Wold-style-cast -Wnon-virtual-dtor -Woverloaded-virtual)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # ccache can then cache compilations that use a precompiled header.
+  add_compile_options(-fpch-preprocess)
+endif()
+include_directories(${CMAKE_SOURCE_DIR})
+
+# slipway_library(NAME SOURCES... [LINK LIBS...]): a static library of one room.
+function(slipway_library name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PUBLIC ${ARG_LINK})
+endfunction()

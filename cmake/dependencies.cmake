@@ -1,0 +1,18 @@
+# Every library comes from Debian; packaging/deps is the list.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(torrent REQUIRED IMPORTED_TARGET libtorrent-rasterbar)
+
+# Asserts on in every build type: a broken invariant ends the process, the disk stays valid.
+add_library(slipway_json INTERFACE)
+target_link_libraries(slipway_json INTERFACE nlohmann_json::nlohmann_json)
+
+# libtorrent's headers and Boost's do not pass our warnings: take them as system headers.
+add_library(slipway_torrent INTERFACE)
+target_include_directories(slipway_torrent SYSTEM INTERFACE ${torrent_INCLUDE_DIRS})
+target_compile_options(slipway_torrent INTERFACE ${torrent_CFLAGS_OTHER})
+target_link_libraries(slipway_torrent INTERFACE PkgConfig::torrent)

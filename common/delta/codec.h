@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "common/core/bytes.h"
+#include "common/core/result.h"
+
+namespace slipway {
+
+/// How a block's bytes are encoded. Packs name codecs by their text, so that a reader refuses one
+/// that it does not know by name.
+enum class Codec : std::uint8_t {
+    stored,      ///< "stored": the bytes themselves.
+    zstd,        ///< "zstd": one zstd frame (RFC 8878).
+    zstd_prefix, ///< "zstd-prefix": one zstd frame with the bases as prefix.
+    sdiff,       ///< "sdiff-1": matches with sparse byte differences (docs/format.md).
+};
+[[nodiscard]] std::string_view to_string(Codec codec);
+[[nodiscard]] std::optional<Codec> codec_by_name(std::string_view name);
+
+/// How much time publishing may take for fewer bytes.
+struct EffortLevel {
+    int zstd_level = 3;     ///< 1 to 19.
+    bool try_sdiff = false; ///< `--level max`: also try sdiff and keep the smaller.
+};
+
+struct Encoded {
+    Codec codec = Codec::stored;
+    Bytes bytes;
+};
+
+/// The smallest full encoding that `level` finds; `stored` when compression gains nothing.
+/// Thread-safe. Memory: about 1.1 times `raw` in the worst case plus zstd's tables.
+[[nodiscard]] Encoded encode_full(ByteSpan raw, EffortLevel level);
+
+/// The smallest encoding of `raw` given `base` that `level` finds. The caller compares it with the
+/// full encoding. `base` may be a mapped file of block_base_bytes_max at most.
+[[nodiscard]] Encoded encode_patch(ByteSpan raw, ByteSpan base, EffortLevel level);
+
+/// Decodes into `out`, whose size is exactly the raw length that the table of contents gives.
+/// `base` is empty for full encodings. `out` may be a mapped file: nothing but it and a few MiB is
+/// written or held. Untrusted input: fails with Errc::verification_failed and never reads or writes
+/// outside the spans; what `out` holds after a failure is unspecified.
+[[nodiscard]] Result<> decode_block(Codec codec, ByteSpan encoded, ByteSpan base,
+                                    std::span<std::uint8_t> out);
+
+} // namespace slipway

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/core/bytes.h"
+#include "common/core/sha256.h"
+
+namespace slipway {
+
+/// A file is cut into runs of this length; each run, and the rest, is a chunk.
+inline constexpr std::uint64_t chunk_bytes_max = 64ULL * 1024 * 1024;
+
+enum class EntryKind : std::uint8_t {
+    directory = 1,
+    file = 2,
+    symlink = 3,
+    hard_link = 4, ///< Another name of a file that an earlier entry describes.
+};
+
+/// One name of an artifact's tree.
+struct IndexEntry {
+    std::string path; ///< Relative, '/'-separated bytes, never empty, no ".", ".." or empty part.
+    EntryKind kind = EntryKind::file;
+    std::uint32_t mode = 0;  ///< Permission bits, 07777 at most; 0 for symlinks and hard links.
+    std::uint64_t bytes = 0; ///< Of a file.
+    std::vector<Sha256Digest> chunks; ///< Of a file: ceil(bytes / chunk_bytes_max) digests.
+    std::string target; ///< Of a symlink: its text. Of a hard link: the path of the file entry.
+    bool operator==(const IndexEntry&) const = default;
+};
+
+/// Length in bytes of chunk number `i` of a file of `file_bytes`.
+[[nodiscard]] std::uint64_t chunk_length(std::uint64_t file_bytes, std::uint64_t i);
+
+/// Order of entries: component by component, so that a directory comes just before all that it
+/// holds. True if `left` must stand before `right`.
+[[nodiscard]] bool index_order(std::string_view left, std::string_view right);
+
+struct IndexSummary {
+    std::uint64_t entries = 0;
+    std::uint64_t files = 0;      ///< Without hard links.
+    std::uint64_t tree_bytes = 0; ///< Sum of the lengths of files.
+};
+
+/// The file index: what an artifact's tree is, name by name (docs/format.md). Canonical: one tree
+/// has one index.
+///
+/// The writer hands out its bytes in pieces, so that memory does not grow with the tree. It refuses
+/// what the reader would refuse: entries out of order or twice, a parent that is not a directory
+/// entry, a hard link to what is not an earlier file, lengths over their limits.
+class IndexWriter {
+public:
+    using Sink = std::function<Result<>(ByteSpan)>;
+    explicit IndexWriter(Sink sink);
+    ~IndexWriter();
+    IndexWriter(const IndexWriter&) = delete;
+    IndexWriter& operator=(const IndexWriter&) = delete;
+    [[nodiscard]] Result<> add(const IndexEntry& entry);
+    /// Writes the end mark and hands out what is left. Nothing may be added afterwards.
+    [[nodiscard]] Result<IndexSummary> finish();
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// Reads an index of untrusted origin entry by entry. After next() gave no entry the whole index
+/// was read and was well formed. Errors are Errc::verification_failed and name `what`.
+/// Memory: the directories above the current entry, and the paths of files that have hard links
+/// are not kept (a hard link names its file by path; that it exists earlier is checked by
+/// position).
+class IndexReader {
+public:
+    /// `bytes` must outlive the reader, for example a MappedFile.
+    IndexReader(ByteSpan bytes, std::string what);
+    ~IndexReader();
+    IndexReader(IndexReader&&) noexcept;
+    IndexReader& operator=(IndexReader&&) noexcept;
+    [[nodiscard]] Result<std::optional<IndexEntry>> next();
+    [[nodiscard]] const IndexSummary& summary() const; ///< Of the entries read so far.
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// Calls `visit` for each entry; stops at its first error. Convenience over IndexReader.
+[[nodiscard]] Result<IndexSummary>
+for_each_entry(ByteSpan index, std::string_view what,
+               const std::function<Result<>(const IndexEntry&)>& visit);
+
+} // namespace slipway

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <unordered_set>
+#include <vector>
+
+#include "common/format/pack.h"
+
+namespace slipway {
+
+/// One block to fetch and decode. Numbers index PlanInput::packs and that pack's blocks.
+struct PlannedBlock {
+    std::uint32_t pack = 0;
+    std::uint32_t block = 0;
+    auto operator<=>(const PlannedBlock&) const = default;
+};
+
+/// How to get chunks: blocks in an order in which the bases of each are at hand (available before,
+/// or decoded by an earlier block).
+struct Plan {
+    std::vector<PlannedBlock> blocks;
+    std::uint64_t fetch_bytes = 0; ///< Encoded bytes of the blocks (not rounded to pieces).
+};
+
+struct PlanPack {
+    const PackToc* toc = nullptr; ///< Must outlive make_plan().
+};
+
+struct PlanInput {
+    std::span<const ChunkRef> wanted;                        ///< Chunks to obtain; none twice.
+    const std::unordered_set<ChunkKey>* available = nullptr; ///< Chunks on this host.
+    /// Chunks on this host that must not be used as bases because they proved to be corrupt.
+    const std::unordered_set<ChunkKey>* distrusted = nullptr;
+    std::span<const PlanPack> packs;
+};
+
+/// Chooses blocks for all wanted chunks that move few bytes: patches, chains of patches, full
+/// blocks, or a mix. Pure; equal inputs give equal plans. Guarantee: never more bytes than the
+/// cheapest cover by full blocks alone that a greedy choice finds.
+/// Error: Errc::not_found, naming a chunk that no pack leads to.
+[[nodiscard]] Result<Plan> make_plan(const PlanInput& input);
+
+} // namespace slipway

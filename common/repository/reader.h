@@ -1,0 +1,57 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/format/manifest.h"
+#include "common/format/pack.h"
+#include "common/io/http_client.h"
+#include "common/repository/layout.h"
+#include "common/trust/client.h"
+
+namespace slipway {
+
+/// Where a repository's files are: a directory, or the URL of a seeder or of any web server.
+/// Implements the TUF source over the same place. Not thread-safe.
+class RepositorySource final : public trust::MetadataSource {
+public:
+    /// A URL ("http://", "https://", "file://") or a directory.
+    explicit RepositorySource(std::string location);
+    [[nodiscard]] Result<Bytes> fetch_metadata(const std::string& path,
+                                               std::uint64_t max_bytes) override;
+    /// A file of the repository by its path in layout.h.
+    [[nodiscard]] Result<Bytes> fetch(const std::string& path, std::uint64_t max_bytes);
+    [[nodiscard]] bool is_directory() const { return is_directory_; }
+    [[nodiscard]] const std::string& location() const { return location_; }
+
+private:
+    std::string location_;
+    bool is_directory_;
+    HttpClient http_;
+};
+
+struct ArtifactListing {
+    ArtifactId id;
+    TargetCustom custom;
+    Sha256Digest digest; ///< Of the manifest.
+};
+
+/// An artifact as its signed metadata describes it.
+struct ArtifactMetadata {
+    Manifest manifest;
+    Sha256Digest digest; ///< Of the manifest.
+    PackMap packs;
+};
+
+/// Every artifact in the trusted metadata, by name and then by the order of publishing.
+[[nodiscard]] Result<std::vector<ArtifactListing>> list_artifacts(trust::Client& trusted);
+
+/// Manifest and pack map, fetched and checked against their targets' lengths and digests.
+/// Errc::not_found if the trusted metadata does not list it.
+[[nodiscard]] Result<ArtifactMetadata>
+load_artifact(trust::Client& trusted, RepositorySource& source, const ArtifactId& id);
+
+} // namespace slipway

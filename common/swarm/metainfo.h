@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "common/core/merkle.h"
+#include "common/format/pack.h"
+
+namespace slipway::swarm {
+
+/// The BitTorrent v2 metainfo of a pack (BEP 52): one file, named by its pieces root, private, no
+/// trackers. A function of the pack alone, so that every repository gives it one info-hash.
+[[nodiscard]] Bytes make_metainfo(const PiecesRoot& pack);
+
+/// Upper bound of the metainfo's length, known before it is fetched.
+[[nodiscard]] std::uint64_t metainfo_bytes_max(std::uint64_t pack_bytes);
+
+/// Checks untrusted metainfo against the signed pack address: it must be, byte for byte, what
+/// make_metainfo() gives for this pack and its piece layer, whose root is checked. Gives the layer.
+[[nodiscard]] Result<std::vector<Sha256Digest>> verify_metainfo(ByteSpan metainfo, const PackId& id,
+                                                                std::string_view what);
+
+} // namespace slipway::swarm
