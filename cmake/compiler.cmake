@@ -19,6 +19,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-fpch-preprocess)
 endif()
 include_directories(${CMAKE_SOURCE_DIR})
+add_compile_definitions(SLIPWAY_VERSION="${PROJECT_VERSION}")
 
 # slipway_library(NAME SOURCES... [LINK LIBS...]): a static library of one room.
 function(slipway_library name)
