@@ -37,7 +37,8 @@ struct Encoded {
 [[nodiscard]] Encoded encode_full(ByteSpan raw, EffortLevel level);
 
 /// The smallest encoding of `raw` given `base` that `level` finds. The caller compares it with the
-/// full encoding. `base` may be a mapped file of block_base_bytes_max at most.
+/// full encoding. `base` may be a mapped file of block_base_bytes_max at most; it must not overlap
+/// `raw` in memory.
 [[nodiscard]] Encoded encode_patch(ByteSpan raw, ByteSpan base, EffortLevel level);
 
 /// Decodes into `out`, whose size is exactly the raw length that the table of contents gives.
