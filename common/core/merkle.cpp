@@ -41,17 +41,17 @@ Sha256Digest merkle_root(std::vector<Sha256Digest> layer, Sha256Digest pad) {
 }
 
 std::uint32_t piece_bytes_for(std::uint64_t pack_bytes) {
-    constexpr std::uint64_t mib = 1024 * 1024;
+    constexpr std::uint64_t mib = 1024ULL * 1024;
     if (pack_bytes <= 8 * mib) {
-        return 16 * 1024;
+        return 16U * 1024;
     }
     if (pack_bytes <= 128 * mib) {
-        return 64 * 1024;
+        return 64U * 1024;
     }
     if (pack_bytes <= 1024 * mib) {
-        return 256 * 1024;
+        return 256U * 1024;
     }
-    return pack_bytes <= 8 * 1024 * mib ? 1024 * 1024 : 4 * 1024 * 1024;
+    return pack_bytes <= 8 * 1024 * mib ? 1024U * 1024 : 4U * 1024 * 1024;
 }
 
 void MerkleBuilder::update(ByteSpan bytes) {

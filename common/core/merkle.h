@@ -8,7 +8,7 @@
 namespace slipway {
 
 /// BEP 52's unit of hashing: leaves of the merkle tree are SHA-256 digests of 16 KiB blocks.
-inline constexpr std::uint64_t merkle_leaf_bytes = 16 * 1024;
+inline constexpr std::uint64_t merkle_leaf_bytes = 16ULL * 1024;
 
 /// Root of BEP 52's binary merkle tree: `layer` padded to a power of two with `pad`.
 /// `layer` must not be empty.
