@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "common/core/bytes.h"
 #include "common/core/names.h"
@@ -10,7 +12,16 @@
 
 namespace slipway {
 
-inline constexpr std::size_t manifest_bytes_max = 64 * 1024;
+inline constexpr std::size_t manifest_bytes_max = std::size_t{64} * 1024;
+inline constexpr std::size_t labels_max = 32;
+inline constexpr std::size_t label_value_bytes_max = 1024;
+
+/// A systemd unit's name with its suffix, for example `web@.service`: up to 255 bytes of
+/// [A-Za-z0-9:_.@-]. Error: Errc::usage.
+[[nodiscard]] Result<std::string> parse_unit_name(std::string_view text);
+/// `KEY=VALUE`: the key up to 64 bytes of [a-z0-9][a-z0-9._-]*, the value UTF-8 without control
+/// characters. Error: Errc::usage.
+[[nodiscard]] Result<std::pair<std::string, std::string>> parse_label(std::string_view text);
 
 /// What an artifact is; never changes. Its SHA-256 is the artifact's digest.
 struct Manifest {
@@ -22,8 +33,8 @@ struct Manifest {
     std::uint64_t files = 0;
     std::uint64_t tree_bytes = 0;
     std::string unit; ///< systemd unit that runs it, or empty.
-    std::map<std::string, std::string>
-        labels; ///< Provenance as the publisher gave it: "revision" -> "1f3c".
+    /// Provenance as the publisher gave it: "revision" -> "1f3c".
+    std::map<std::string, std::string> labels;
     bool operator==(const Manifest&) const = default;
 };
 

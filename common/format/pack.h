@@ -4,10 +4,13 @@
 #include <compare>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/core/bytes.h"
+#include "common/core/result.h"
 #include "common/core/sha256.h"
 #include "common/delta/codec.h"
 
@@ -40,12 +43,18 @@ struct Block {
     std::vector<ChunkRef> bases;
     std::vector<ChunkRef> chunks;
     bool operator==(const Block&) const = default;
+
+    [[nodiscard]] bool is_full() const { return bases.empty(); }
+    [[nodiscard]] std::uint64_t raw_bytes() const;  ///< Sum of the chunks' lengths.
+    [[nodiscard]] std::uint64_t base_bytes() const; ///< Sum of the bases' lengths.
 };
 
 /// Limits of a block, checked before memory is taken: one chunk of any length, or several that are
 /// together no longer than solid_block_bytes_max; bases of block_base_bytes_max in total.
 inline constexpr std::uint64_t solid_block_bytes_max = 16ULL * 1024 * 1024;
 inline constexpr std::uint64_t block_base_bytes_max = 128ULL * 1024 * 1024;
+inline constexpr std::size_t block_chunks_max =
+    std::size_t{64} * 1024; ///< Chunks, and also bases, of a block.
 
 /// Table of contents of one pack; stands at its end (docs/format.md), where a PackMap says.
 struct PackToc {
@@ -55,12 +64,14 @@ struct PackToc {
 /// Every pack begins with these 8 bytes.
 inline constexpr std::string_view pack_magic = "SLIPPAK1";
 
-/// Compressed form as it stands in the pack.
+/// Compressed form as it stands in the pack. Blocks over the limits are bugs: it asserts.
 [[nodiscard]] Bytes encode_toc(const PackToc& toc);
-/// `toc_offset`: where `encoded` stands; every block must end before it.
+/// `toc_offset`: where `encoded` stands; every block must end before it. Errors:
+/// Errc::verification_failed, naming `what`; so is a codec that this program does not know.
 [[nodiscard]] Result<PackToc> decode_toc(ByteSpan encoded, std::uint64_t toc_offset,
                                          std::string_view what);
-inline constexpr std::uint64_t toc_encoded_bytes_max = 256ULL * 1024 * 1024;
+/// About three million chunks a pack.
+inline constexpr std::uint64_t toc_encoded_bytes_max = 64ULL * 1024 * 1024;
 
 /// Address of a pack: BEP 52 pieces root and length of the file.
 struct PackId {
@@ -98,7 +109,7 @@ struct PackMap {
     bool operator==(const PackMap&) const = default;
 };
 inline constexpr std::size_t pack_map_packs_max = 1024;
-inline constexpr std::size_t pack_map_bytes_max = 512 * 1024;
+inline constexpr std::size_t pack_map_bytes_max = std::size_t{512} * 1024;
 
 [[nodiscard]] Bytes encode_pack_map(const PackMap& map);
 [[nodiscard]] Result<PackMap> decode_pack_map(ByteSpan bytes, std::string_view what);

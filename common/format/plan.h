@@ -28,7 +28,8 @@ struct PlanPack {
 };
 
 struct PlanInput {
-    std::span<const ChunkRef> wanted;                        ///< Chunks to obtain; none twice.
+    /// Chunks to obtain; those that are available and trusted cost nothing and are skipped.
+    std::span<const ChunkRef> wanted;
     const std::unordered_set<ChunkKey>* available = nullptr; ///< Chunks on this host.
     /// Chunks on this host that must not be used as bases because they proved to be corrupt.
     const std::unordered_set<ChunkKey>* distrusted = nullptr;
@@ -40,5 +41,13 @@ struct PlanInput {
 /// cheapest cover by full blocks alone that a greedy choice finds.
 /// Error: Errc::not_found, naming a chunk that no pack leads to.
 [[nodiscard]] Result<Plan> make_plan(const PlanInput& input);
+
+/// Which packs' tables of contents a host reads, in rounds: the first round is tried alone, the
+/// next is added when the plan found no way (Errc::not_found). Numbers index `map.packs`.
+/// `have`: digests of the manifests whose chunks the host has. With patch packs that lead from one
+/// of them, the first round is those and the newest base pack, so that an upgrade does not read the
+/// tables of the packs that hold what the host has anyway.
+[[nodiscard]] std::vector<std::vector<std::size_t>> toc_rounds(const PackMap& map,
+                                                               std::span<const Sha256Digest> have);
 
 } // namespace slipway
