@@ -1,0 +1,285 @@
+#include "common/trust/keys.h"
+
+#include <array>
+#include <cstdint>
+#include <utility>
+
+#include <sys/stat.h>
+
+#include <nlohmann/json.hpp>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+
+#include "common/core/errc.h"
+#include "common/core/sha256.h"
+#include "common/io/file_ops.h"
+#include "common/trust/canonical_json.h"
+
+namespace slipway::trust {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t key_object_bytes_max = 16 * 1024;
+constexpr std::size_t key_file_bytes_max = 64 * 1024;
+constexpr int rsa_bits_min = 2048; // TUF 4.2.2.
+constexpr int rsa_bits_max =
+    8192; // Verifying with larger keys costs a hostile file nothing, us much.
+constexpr int rsa_bits_generated = 3072;
+constexpr std::size_t ed25519_key_bytes = 32;
+
+struct FreeBio {
+    void operator()(BIO* bio) const { BIO_free(bio); }
+};
+using BioHandle = std::unique_ptr<BIO, FreeBio>;
+struct FreeContext {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+};
+using ContextHandle = std::unique_ptr<EVP_MD_CTX, FreeContext>;
+
+/// OpenSSL queues what went wrong in the thread; what is left behind would be read as the cause of
+/// another failure later.
+struct ClearErrors {
+    ClearErrors() = default;
+    ~ClearErrors() { ERR_clear_error(); }
+    ClearErrors(const ClearErrors&) = delete;
+    ClearErrors& operator=(const ClearErrors&) = delete;
+};
+
+BioHandle reader(std::string_view text) {
+    return BioHandle(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+std::string contents(BIO* bio) {
+    char* data = nullptr;
+    const auto size = BIO_get_mem_data(bio, &data);
+    return size > 0 ? std::string(data, static_cast<std::size_t>(size)) : std::string();
+}
+
+// A passphrase prompt on the terminal of a daemon would hang it: an encrypted file is an error.
+int no_passphrase(char* /*out*/, int /*size*/, int /*for_writing*/, void* /*context*/) {
+    return -1;
+}
+
+bool is_p256(const EVP_PKEY* key) {
+    std::array<char, 64> group{};
+    std::size_t size = 0;
+    return EVP_PKEY_is_a(key, "EC") == 1 &&
+           EVP_PKEY_get_group_name(key, group.data(), group.size(), &size) == 1 &&
+           std::string_view(group.data(), size) == "prime256v1";
+}
+
+bool is_good_rsa(const EVP_PKEY* key) {
+    const int bits = EVP_PKEY_get_bits(key);
+    return EVP_PKEY_is_a(key, "RSA") == 1 && bits >= rsa_bits_min && bits <= rsa_bits_max;
+}
+
+/// The digest is SHA-256 except for Ed25519, which hashes by itself.
+const EVP_MD* digest_for(const EVP_PKEY* key) {
+    return EVP_PKEY_is_a(key, "ED25519") == 1 ? nullptr : EVP_sha256();
+}
+
+bool set_padding(const EVP_PKEY* key, EVP_PKEY_CTX* context, int salt) {
+    return EVP_PKEY_is_a(key, "RSA") != 1 ||
+           (EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
+            EVP_PKEY_CTX_set_rsa_pss_saltlen(context, salt) == 1);
+}
+
+std::string public_pem(EVP_PKEY* key) {
+    const BioHandle bio(BIO_new(BIO_s_mem()));
+    return bio && PEM_write_bio_PUBKEY(bio.get(), key) == 1 ? contents(bio.get()) : std::string();
+}
+
+json describe_public(EVP_PKEY* key) {
+    if (EVP_PKEY_is_a(key, "ED25519") == 1) {
+        std::array<std::uint8_t, ed25519_key_bytes> raw{};
+        std::size_t size = raw.size();
+        if (EVP_PKEY_get_raw_public_key(key, raw.data(), &size) != 1 || size != raw.size()) {
+            return nullptr;
+        }
+        return {
+            {"keytype", "ed25519"}, {"scheme", "ed25519"}, {"keyval", {{"public", to_hex(raw)}}}};
+    }
+    if (is_p256(key)) {
+        return {{"keytype", "ecdsa"},
+                {"scheme", "ecdsa-sha2-nistp256"},
+                {"keyval", {{"public", public_pem(key)}}}};
+    }
+    if (is_good_rsa(key)) {
+        return {{"keytype", "rsa"},
+                {"scheme", "rsassa-pss-sha256"},
+                {"keyval", {{"public", public_pem(key)}}}};
+    }
+    return nullptr;
+}
+
+std::string text_member(const json& object, const char* name) {
+    const auto found = object.find(name);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+} // namespace
+
+void FreeKey::operator()(evp_pkey_st* key) const {
+    EVP_PKEY_free(key);
+}
+
+Result<PublicKey> PublicKey::from_json(const json& key, std::string_view what) {
+    const auto refuse = [&](const char* why) {
+        return fail(Errc::verification_failed, std::string(what) + ": " + why);
+    };
+    if (!key.is_object()) {
+        return refuse("a key is not an object");
+    }
+    PublicKey out;
+    const auto canonical = canonical_json(key);
+    if (canonical.size() > key_object_bytes_max) {
+        return refuse("a key is longer than 16 KiB");
+    }
+    out.type_ = text_member(key, "keytype");
+    out.scheme_ = text_member(key, "scheme");
+    const auto value = key.find("keyval");
+    if (out.type_.empty() || out.scheme_.empty() || value == key.end() || !value->is_object()) {
+        return refuse("a key lacks keytype, scheme or keyval");
+    }
+    out.value_ = text_member(*value, "public");
+    out.id_ = sha256(as_bytes(canonical)).hex();
+    out.json_ = key.dump();
+    return out;
+}
+
+json PublicKey::object() const {
+    return json::parse(json_);
+}
+
+KeyHandle PublicKey::decode() const {
+    const ClearErrors clear;
+    if (type_ == "ed25519" && scheme_ == "ed25519") {
+        const auto raw = from_hex(value_);
+        if (!raw || raw->size() != ed25519_key_bytes) {
+            return nullptr;
+        }
+        return KeyHandle(
+            EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, raw->data(), raw->size()));
+    }
+    // The scheme's name as the key's type was written by earlier TUF implementations.
+    const bool ecdsa =
+        (type_ == "ecdsa" || type_ == "ecdsa-sha2-nistp256") && scheme_ == "ecdsa-sha2-nistp256";
+    const bool rsa = type_ == "rsa" && scheme_ == "rsassa-pss-sha256";
+    if (!ecdsa && !rsa) {
+        return nullptr;
+    }
+    KeyHandle key(PEM_read_bio_PUBKEY(reader(value_).get(), nullptr, no_passphrase, nullptr));
+    if (!key || !(ecdsa ? is_p256(key.get()) : is_good_rsa(key.get()))) {
+        return nullptr;
+    }
+    return key;
+}
+
+bool PublicKey::verifies(ByteSpan message, ByteSpan signature) const {
+    const ClearErrors clear;
+    const auto key = decode();
+    const ContextHandle context(EVP_MD_CTX_new());
+    EVP_PKEY_CTX* key_context = nullptr; // Owned by `context`.
+    return key && context &&
+           EVP_DigestVerifyInit(context.get(), &key_context, digest_for(key.get()), nullptr,
+                                key.get()) == 1 &&
+           set_padding(key.get(), key_context, RSA_PSS_SALTLEN_AUTO) &&
+           EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
+                            message.size()) == 1;
+}
+
+std::string PublicKey::material() const {
+    const ClearErrors clear;
+    const auto key = decode();
+    const BioHandle bio(BIO_new(BIO_s_mem()));
+    return key && bio && i2d_PUBKEY_bio(bio.get(), key.get()) == 1 ? contents(bio.get())
+                                                                   : std::string();
+}
+
+Result<SigningKey> SigningKey::adopt(KeyHandle key, const std::string& what) {
+    const auto description = key ? describe_public(key.get()) : json(nullptr);
+    if (!description.is_object()) {
+        return fail(Errc::failed, what + ": not an unencrypted PEM PKCS#8 private key of a "
+                                         "supported kind (Ed25519, ECDSA P-256, RSA)");
+    }
+    auto described = PublicKey::from_json(description, what);
+    if (!described) {
+        return tl::unexpected(described.error());
+    }
+    return SigningKey(std::move(key), std::move(*described));
+}
+
+Result<SigningKey> SigningKey::generate(KeyKind kind) {
+    const ClearErrors clear;
+    EVP_PKEY* made = nullptr;
+    switch (kind) {
+    case KeyKind::ed25519:
+        made = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+        break;
+    case KeyKind::ecdsa_p256:
+        made = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
+        break;
+    case KeyKind::rsa_pss:
+        made = EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA",
+                                 static_cast<std::size_t>(rsa_bits_generated));
+        break;
+    }
+    return adopt(KeyHandle(made), "generate a key");
+}
+
+Result<SigningKey> SigningKey::load(const std::filesystem::path& path) {
+    const ClearErrors clear;
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0) {
+        return errno == ENOENT ? fail(Errc::not_found, "read key " + path.string())
+                               : fail_errno("read key " + path.string());
+    }
+    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        return fail(Errc::failed, "read key " + path.string() +
+                                      ": others than its owner can read it; chmod 600 it, and "
+                                      "replace the key if someone may have");
+    }
+    const auto text = read_file(path, key_file_bytes_max);
+    if (!text) {
+        return tl::unexpected(within("read key", text.error()));
+    }
+    return adopt(KeyHandle(PEM_read_bio_PrivateKey(reader(as_text(*text)).get(), nullptr,
+                                                   no_passphrase, nullptr)),
+                 "read key " + path.string());
+}
+
+Result<> SigningKey::save(const std::filesystem::path& path) const {
+    const ClearErrors clear;
+    const BioHandle bio(BIO_new(BIO_s_secmem()));
+    if (!bio || PEM_write_bio_PKCS8PrivateKey(bio.get(), key_.get(), nullptr, nullptr, 0, nullptr,
+                                              nullptr) != 1) {
+        return fail(Errc::failed, "encode key for " + path.string());
+    }
+    char* data = nullptr;
+    const auto size = BIO_get_mem_data(bio.get(), &data);
+    return replace_file(path, as_bytes({data, static_cast<std::size_t>(size)}), 0600);
+}
+
+Result<Bytes> SigningKey::sign(ByteSpan message) const {
+    const ClearErrors clear;
+    const ContextHandle context(EVP_MD_CTX_new());
+    EVP_PKEY_CTX* key_context = nullptr; // Owned by `context`.
+    Bytes out(static_cast<std::size_t>(EVP_PKEY_get_size(key_.get())));
+    std::size_t size = out.size();
+    if (!context ||
+        EVP_DigestSignInit(context.get(), &key_context, digest_for(key_.get()), nullptr,
+                           key_.get()) != 1 ||
+        !set_padding(key_.get(), key_context, RSA_PSS_SALTLEN_DIGEST) ||
+        EVP_DigestSign(context.get(), out.data(), &size, message.data(), message.size()) != 1) {
+        return fail(Errc::failed, "sign with key " + public_key_.id());
+    }
+    out.resize(size);
+    return out;
+}
+
+} // namespace slipway::trust
