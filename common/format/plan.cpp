@@ -285,26 +285,15 @@ Result<Plan> make_plan(const PlanInput& input) {
 
 std::vector<std::vector<std::size_t>> toc_rounds(const PackMap& map,
                                                  std::span<const Sha256Digest> have) {
-    // Backwards from the artifact: which older ones lead to it by patch packs?
-    std::vector<bool> leads(map.packs.size());
-    std::vector<Sha256Digest> reached{map.manifest};
-    for (std::size_t next = 0; next < reached.size(); ++next) {
-        for (std::size_t i = 0; i < map.packs.size(); ++i) {
-            const auto& pack = map.packs[i];
-            if (pack.role == PackRole::patch && pack.to == reached[next] && !leads[i]) {
-                leads[i] = true;
-                reached.push_back(pack.from);
-            }
-        }
-    }
-    // Forwards from what the host has: of those, which lie on a way?
+    // Every patch pack of a map leads towards its artifact. Which ones begin at what the host has?
     std::vector<Sha256Digest> ahead(have.begin(), have.end());
     std::vector<bool> first(map.packs.size());
     for (std::size_t next = 0; next < ahead.size(); ++next) {
         for (std::size_t i = 0; i < map.packs.size(); ++i) {
-            if (leads[i] && !first[i] && map.packs[i].from == ahead[next]) {
+            const auto& pack = map.packs[i];
+            if (pack.role == PackRole::patch && !first[i] && pack.from == ahead[next]) {
                 first[i] = true;
-                ahead.push_back(map.packs[i].to);
+                ahead.push_back(pack.to);
             }
         }
     }

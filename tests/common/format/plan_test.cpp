@@ -291,7 +291,7 @@ TEST_CASE("toc_rounds: a fresh host reads base packs, an upgrade patches first",
     const PackMap map{digest("3"),
                       {pack(PackRole::base, "", "1"), pack(PackRole::base, "", "3"),
                        pack(PackRole::patch, "2", "3"), pack(PackRole::patch, "1", "2"),
-                       pack(PackRole::patch, "0", "other")}};
+                       pack(PackRole::patch, "0", "1")}};
     using Rounds = std::vector<std::vector<std::size_t>>;
     const auto rounds = [&](const std::vector<Sha256Digest>& have) {
         return toc_rounds(map, have);
@@ -300,7 +300,7 @@ TEST_CASE("toc_rounds: a fresh host reads base packs, an upgrade patches first",
     CHECK(rounds({digest("elsewhere")}) == Rounds{{0, 1}});
     CHECK(rounds({digest("2")}) == Rounds{{1, 2}, {0}});
     CHECK(rounds({digest("1")}) == Rounds{{1, 2, 3}, {0}});
-    CHECK(rounds({digest("0")}) == Rounds{{0, 1}});
+    CHECK(rounds({digest("0")}) == Rounds{{1, 2, 3, 4}, {0}});
     CHECK(rounds({digest("3")}) == Rounds{{1}, {0}});
 }
 

@@ -1,0 +1,134 @@
+#include "common/repository/block_decode.h"
+
+#include <algorithm>
+#include <cassert>
+#include <mutex>
+#include <numeric>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "common/core/errc.h"
+#include "common/core/sha256.h"
+#include "common/delta/codec.h"
+
+namespace slipway {
+namespace fs = std::filesystem;
+namespace {
+
+std::uint64_t total_bytes(std::span<const ChunkRef> chunks) {
+    return std::accumulate(chunks.begin(), chunks.end(), std::uint64_t{0},
+                           [](std::uint64_t sum, const ChunkRef& c) { return sum + c.bytes; });
+}
+
+Result<ChunkBytes> map_range(const fs::path& path, std::uint64_t offset, std::uint64_t bytes) {
+    const auto fd = open_file(path, O_RDONLY | O_NOFOLLOW);
+    if (!fd) {
+        return tl::unexpected(fd.error());
+    }
+    struct stat info{};
+    if (::fstat(fd->get(), &info) != 0) {
+        return fail_errno("stat " + path.string());
+    }
+    // Reading a mapping beyond the end of its file would end the process.
+    const auto size = static_cast<std::uint64_t>(info.st_size);
+    if (!S_ISREG(info.st_mode) || size < bytes || offset > size - bytes) {
+        return fail(Errc::verification_failed, path.string() + " is shorter than its chunks");
+    }
+    return MappedFile::map(fd->get(), offset, bytes, false, path).map([](MappedFile mapped) {
+        return ChunkBytes(std::move(mapped));
+    });
+}
+
+} // namespace
+
+std::uint32_t ChunkPlaces::add_file(fs::path path) {
+    const std::unique_lock lock(mutex_);
+    files_.push_back(std::move(path));
+    return static_cast<std::uint32_t>(files_.size() - 1);
+}
+
+void ChunkPlaces::add(const ChunkRef& chunk, std::uint32_t file, std::uint64_t offset) {
+    const std::unique_lock lock(mutex_);
+    assert(file < files_.size());
+    places_.try_emplace(chunk.key, Place{file, offset});
+}
+
+bool ChunkPlaces::has(const ChunkKey& key) const {
+    const std::shared_lock lock(mutex_);
+    return places_.contains(key);
+}
+
+Result<std::vector<ChunkPlaces::Place>> ChunkPlaces::find(std::span<const ChunkRef> chunks,
+                                                          std::vector<fs::path>& paths) const {
+    const std::shared_lock lock(mutex_);
+    std::vector<Place> places;
+    for (const auto& chunk : chunks) {
+        const auto found = places_.find(chunk.key);
+        if (found == places_.end()) {
+            return fail(Errc::not_found,
+                        "chunk " + to_hex(chunk.key.bytes) + "... is not at hand as a base");
+        }
+        places.push_back(found->second);
+        paths.push_back(files_[found->second.file]);
+    }
+    return places;
+}
+
+Result<ChunkBytes> ChunkPlaces::gather(std::span<const ChunkRef> chunks) const {
+    assert(total_bytes(chunks) <= block_base_bytes_max);
+    if (chunks.empty()) {
+        return ChunkBytes();
+    }
+    std::vector<fs::path> paths;
+    const auto places = find(chunks, paths);
+    if (!places) {
+        return tl::unexpected(places.error());
+    }
+    bool one_run = true;
+    for (std::size_t i = 1; i < chunks.size(); ++i) {
+        const auto& before = (*places)[i - 1];
+        one_run = one_run && (*places)[i].file == before.file &&
+                  (*places)[i].offset == before.offset + chunks[i - 1].bytes;
+    }
+    if (one_run) {
+        return map_range(paths.front(), places->front().offset, total_bytes(chunks));
+    }
+    Bytes all(total_bytes(chunks));
+    auto out = std::span(all);
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+        const auto read = open_file(paths[i], O_RDONLY | O_NOFOLLOW).and_then([&](const Fd& fd) {
+            return pread_all(fd.get(), out.first(chunks[i].bytes), (*places)[i].offset, paths[i]);
+        });
+        if (!read) {
+            return tl::unexpected(read.error());
+        }
+        out = out.subspan(chunks[i].bytes);
+    }
+    return ChunkBytes(std::move(all));
+}
+
+bool is_chunk(const ChunkRef& chunk, ByteSpan bytes) {
+    return bytes.size() == chunk.bytes && ChunkKey::of(sha256(bytes)) == chunk.key;
+}
+
+Result<> decode_block_into(const Block& block, ByteSpan encoded, const ChunkPlaces& bases,
+                           std::span<std::uint8_t> out) {
+    assert(out.size() == block.raw_bytes() && encoded.size() == block.encoded_bytes);
+    return bases.gather(block.bases).and_then([&](const ChunkBytes& base) {
+        return decode_block(block.codec, encoded, base.bytes(), out);
+    });
+}
+
+Result<> for_each_chunk(const Block& block, ByteSpan raw,
+                        const std::function<Result<>(const ChunkRef&, ByteSpan)>& visit) {
+    for (const auto& chunk : block.chunks) {
+        if (auto visited = visit(chunk, raw.first(chunk.bytes)); !visited) {
+            return visited;
+        }
+        raw = raw.subspan(chunk.bytes);
+    }
+    return {};
+}
+
+} // namespace slipway
