@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/core/errc.h"
+#include "common/delta/sdiff.h"
 #include "common/delta/zstd_codec.h"
 
 namespace slipway {
@@ -91,12 +92,24 @@ Encoded encode_full(ByteSpan raw, EffortLevel level) {
 }
 
 Encoded encode_patch(ByteSpan raw, ByteSpan base, EffortLevel level) {
-    if (!raw.empty() && !base.empty()) {
-        if (auto frame = zstd_encode(raw, base, patch_tuning(raw, base, level), raw.size() - 1)) {
-            return {Codec::zstd_prefix, std::move(*frame)};
+    if (raw.empty() || base.empty()) {
+        return stored(raw);
+    }
+    Encoded best;
+    auto limit = raw.size() - 1;
+    if (level.try_sdiff) {
+        best = {Codec::sdiff, sdiff_encode(raw, base)};
+        limit = std::min(limit, best.bytes.size());
+        // A program's patch beats any prefix frame by so much that only a fast one is tried.
+        if (sdiff_knows(raw) && sdiff_knows(base)) {
+            level.zstd_level = 3;
         }
     }
-    return stored(raw);
+    if (auto frame = zstd_encode(raw, base, patch_tuning(raw, base, level), limit)) {
+        return {Codec::zstd_prefix, std::move(*frame)};
+    }
+    return best.codec == Codec::sdiff && best.bytes.size() < raw.size() ? std::move(best)
+                                                                        : stored(raw);
 }
 
 Result<> decode_block(Codec codec, ByteSpan encoded, ByteSpan base, std::span<std::uint8_t> out) {
@@ -113,7 +126,7 @@ Result<> decode_block(Codec codec, ByteSpan encoded, ByteSpan base, std::span<st
     case Codec::zstd_prefix:
         return zstd_decode(encoded, base, out);
     case Codec::sdiff:
-        break;
+        return sdiff_decode(encoded, base, out);
     }
     return fail(Errc::verification_failed, "block has a codec that this version does not know");
 }

@@ -35,7 +35,7 @@ TEST_CASE("codec names: each codec is found by its name and no other", "[delta]"
 
 TEST_CASE("encode_full: decoding gives the bytes back, at each level", "[delta]") {
     for (const int level : {1, 3, 9, 19}) {
-        for (const std::size_t size : {1U, 100U, 70'000U, 1'500'000U}) {
+        for (const std::size_t size : {1U, 100U, 400'000U}) {
             const auto raw = samples::text(size, size);
             const auto encoded = encode_full(raw, {.zstd_level = level});
             CHECK(decoded(encoded, {}, size) == raw);
@@ -63,7 +63,7 @@ TEST_CASE("encode_patch: a changed program costs a fraction of its full encoding
 }
 
 TEST_CASE("encode_patch: the whole of a long base is matched", "[delta]") {
-    const auto base = samples::noise(40'000'000, 7);
+    const auto base = samples::noise(20'000'000, 7);
     Bytes raw(base.begin(), base.begin() + 5'000'000);
     raw.insert(raw.end(), base.end() - 5'000'000, base.end());
     const auto patch = encode_patch(raw, base, {});
