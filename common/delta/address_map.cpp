@@ -1,50 +1,115 @@
 #include "common/delta/address_map.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <limits>
 #include <numeric>
-#include <utility>
 
 namespace slipway {
 namespace {
 
-// Functions start at multiples of 16, so that a finer map would say little more.
-constexpr unsigned granule_log = 4;
-constexpr std::int32_t unknown = std::numeric_limits<std::int32_t>::min();
+struct Extent {
+    std::uint64_t lowest = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t end = 0;
+};
 
+/// The addresses from the first to the last segment of the base.
+Extent extent_of(std::span<const SegmentPair> segments) {
+    Extent extent;
+    for (const auto& [base, now] : segments) {
+        extent.lowest = std::min(extent.lowest, base.address);
+        extent.end = std::max(extent.end, base.address + base.memory);
+    }
+    return extent;
+}
+
+/// Numbers of the runs by the bit width of their lengths, equally wide ones in order.
 std::vector<std::uint32_t> shortest_first(std::span<const CopyRun> runs) {
+    std::array<std::size_t, 34> begins{};
+    for (const auto& run : runs) {
+        ++begins[static_cast<std::size_t>(std::bit_width(run.bytes)) + 1];
+    }
+    std::partial_sum(begins.begin(), begins.end(), begins.begin());
     std::vector<std::uint32_t> order(runs.size());
-    std::iota(order.begin(), order.end(), 0U);
-    std::sort(order.begin(), order.end(), [runs](auto l, auto r) {
-        return std::pair(runs[l].bytes, l) < std::pair(runs[r].bytes, r);
-    });
+    for (std::uint32_t i = 0; i < runs.size(); ++i) {
+        order[begins[static_cast<std::size_t>(std::bit_width(runs[i].bytes))]++] = i;
+    }
     return order;
 }
 
 } // namespace
 
-AddressMap::AddressMap(std::span<const SegmentPair> segments, std::span<const CopyRun> runs,
-                       std::uint64_t base_bytes)
+bool mappable(std::span<const SegmentPair> segments, std::uint64_t base_bytes) {
+    constexpr std::uint64_t slack_bytes = 64ULL * 1024 * 1024;
+    const auto wraps = [](const SegmentPair& pair) {
+        return pair.base.address + pair.base.memory < pair.base.address;
+    };
+    const auto extent = extent_of(segments);
+    return segments.empty() || (std::none_of(segments.begin(), segments.end(), wraps) &&
+                                extent.end - extent.lowest <= 2 * base_bytes + slack_bytes);
+}
+
+AddressMap::AddressMap(std::span<const SegmentPair> segments, std::span<const CopyRun> runs)
     : segments_(segments) {
     if (segments.empty()) {
         return;
     }
-    shifts_.assign((base_bytes >> granule_log) + 1, unknown);
-    // Where runs overlap in the base the longest decides, because it is written last.
-    for (const auto i : shortest_first(runs)) {
-        const auto& run = runs[i];
-        if (run.bytes == 0) {
-            continue;
-        }
-        const auto first = run.base >> granule_log;
-        const auto last = (run.base + run.bytes - 1) >> granule_log;
-        std::fill(shifts_.begin() + first, shifts_.begin() + last + 1,
-                  static_cast<std::int32_t>(run.at - run.base));
+    const auto extent = extent_of(segments);
+    lowest_ = extent.lowest >> granule_log << granule_log;
+    shifts_.assign(((extent.end - lowest_) >> granule_log) + 1, unknown);
+    add_runs(runs);
+    close_gaps();
+}
+
+void AddressMap::fill(std::uint64_t first, std::uint64_t count, std::int32_t shift) {
+    if (count != 0) {
+        const auto begin = (first - lowest_) >> granule_log;
+        const auto end = std::min<std::uint64_t>(((first + count - 1 - lowest_) >> granule_log) + 1,
+                                                 shifts_.size());
+        std::fill(shifts_.begin() + static_cast<std::ptrdiff_t>(begin),
+                  shifts_.begin() + static_cast<std::ptrdiff_t>(std::max(begin, end)), shift);
     }
-    std::int32_t before = 0;
-    for (auto& shift : shifts_) {
-        before = shift == unknown ? before : shift;
-        shift = before;
+}
+
+void AddressMap::add_runs(std::span<const CopyRun> runs) {
+    // Where runs overlap in the base a longer one decides, because it is written later.
+    for (const auto i : shortest_first(runs)) {
+        for (const auto& pair : segments_) {
+            add_part(runs[i], pair.base);
+        }
+    }
+}
+
+/// What of `run` lies in `segment` of the base.
+void AddressMap::add_part(const CopyRun& run, const Segment& segment) {
+    const auto first = std::max<std::uint64_t>(run.base, segment.offset);
+    const auto end = std::min(std::uint64_t{run.base} + run.bytes, segment.offset + segment.bytes);
+    if (first >= end) {
+        return;
+    }
+    const auto from = segment.address + (first - segment.offset);
+    const auto to = new_address(run.at + (first - run.base));
+    const auto distance = static_cast<std::int64_t>(to.value_or(from) - from);
+    const auto shift = static_cast<std::int32_t>(distance);
+    if (to && shift == distance && shift != unknown) {
+        fill(from, end - first, shift);
+    }
+}
+
+/// What no run covers moves with what stands before it in its segment; zeroed data, which is in no
+/// file, moves with the end of its segment.
+void AddressMap::close_gaps() {
+    for (const auto& [base, now] : segments_) {
+        auto shift = static_cast<std::int32_t>(now.address - base.address);
+        const auto begin = (base.address - lowest_) >> granule_log;
+        const auto end = (base.address + base.bytes - lowest_) >> granule_log;
+        for (auto i = begin; i < end; ++i) {
+            shift = shifts_[i] == unknown ? shift : shifts_[i];
+            shifts_[i] = shift;
+        }
+        fill(base.address + base.bytes, base.memory - base.bytes,
+             static_cast<std::int32_t>(now.address + now.bytes - base.address - base.bytes));
     }
 }
 
@@ -62,22 +127,6 @@ std::optional<std::uint64_t> AddressMap::new_address(std::uint64_t offset) const
         if (offset - now.offset < now.bytes) {
             return now.address + (offset - now.offset);
         }
-    }
-    return std::nullopt;
-}
-
-std::optional<std::uint64_t> AddressMap::moved(std::uint64_t base_address) const {
-    for (const auto& [base, now] : segments_) {
-        const auto inside = base_address - base.address;
-        if (inside >= base.memory) {
-            continue;
-        }
-        if (inside >= base.bytes) {
-            return now.address + now.bytes + (inside - base.bytes);
-        }
-        const auto offset = base.offset + inside;
-        const auto shift = shifts_[offset >> granule_log];
-        return new_address(offset + static_cast<std::uint64_t>(std::int64_t{shift}));
     }
     return std::nullopt;
 }

@@ -2,24 +2,48 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
 namespace slipway {
 namespace {
 
-enum class Role : std::uint8_t { other, branch, escape, address };
+static_assert(std::endian::native == std::endian::little, "fields are read as they stand");
 
-/// What a byte may be the beginning of: E8 and E9 are calls and jumps, 0F 8x a conditional jump,
-/// and xx000101 a ModRM byte that says "relative to the instruction pointer".
-constexpr std::array<Role, 256> roles = [] {
-    std::array<Role, 256> table{};
-    table[0xE8] = table[0xE9] = Role::branch;
-    table[0x0F] = Role::escape;
-    for (unsigned reg = 0; reg < 8; ++reg) {
-        table[5 + 8 * reg] = Role::address;
+template <typename Word>
+Word load(const std::uint8_t* from) {
+    Word word = 0;
+    std::memcpy(&word, from, sizeof word);
+    return word;
+}
+
+template <typename Word>
+void store(std::uint8_t* to, Word word) {
+    std::memcpy(to, &word, sizeof word);
+}
+
+/// True if a displacement may follow: E8 and E9 are calls and jumps, 0F 8x a conditional jump, and
+/// xx000101 a ModRM byte that says "relative to the instruction pointer".
+constexpr bool may_precede(std::uint8_t byte) {
+    return byte == 0xE8 || byte == 0xE9 || byte == 0x0F || (byte & 0xC7U) == 0x05;
+}
+
+constexpr std::size_t lanes = 64;
+
+/// Bit i: may_precede(bytes[i]). Written so that the compiler makes vector instructions of it.
+std::uint64_t candidates(const std::uint8_t* bytes) {
+    std::array<std::uint8_t, lanes> flags;
+    for (std::size_t i = 0; i < lanes; ++i) {
+        flags[i] = static_cast<std::uint8_t>(may_precede(bytes[i]));
     }
-    return table;
-}();
+    std::uint64_t mask = 0;
+    for (std::size_t i = 0; i < lanes; i += 8) {
+        // Each flag is 0 or 1: the product gathers eight of them in the top byte.
+        constexpr std::uint64_t gather = 0x0102040810204080ULL;
+        mask |= ((load<std::uint64_t>(&flags[i]) * gather) >> 56U) << i;
+    }
+    return mask;
+}
 
 constexpr std::uint8_t no_operand = 0xFF;
 
@@ -75,18 +99,6 @@ unsigned tail_of(ByteSpan code, std::size_t modrm) {
     return tails[opcode];
 }
 
-template <typename Word>
-Word load(const std::uint8_t* from) {
-    Word word = 0;
-    std::memcpy(&word, from, sizeof word);
-    return word;
-}
-
-template <typename Word>
-void store(std::uint8_t* to, Word word) {
-    std::memcpy(to, &word, sizeof word);
-}
-
 std::uint64_t sign_extended(std::uint32_t value) {
     return static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(value)});
 }
@@ -121,24 +133,32 @@ void for_each_word(std::span<std::uint8_t> piece, std::uint64_t address, Rewrite
 
 template <typename Found>
 void find_displacements(ByteSpan code, Found found) {
-    if (code.size() < 5) {
-        return;
-    }
-    const auto last = code.size() - 4; // Last place where a field may begin.
-    for (std::size_t i = 0; i < last;) {
-        const auto role = roles[code[i]];
-        auto field = i + 1;
-        unsigned tail = 0;
-        if (role == Role::other) {
-            ++i;
-            continue;
+    const auto last = std::max<std::size_t>(code.size(), 4) - 4; // Where the last field may begin.
+    std::size_t next = 0; // What lies before it was looked at, or belongs to a field.
+    for (std::size_t block = 0; block < last; block += lanes) {
+        std::array<std::uint8_t, lanes> tail_block{};
+        const auto* bytes = code.data() + block;
+        if (code.size() - block < lanes) {
+            std::copy(code.begin() + static_cast<std::ptrdiff_t>(block), code.end(),
+                      tail_block.begin());
+            bytes = tail_block.data();
         }
-        if (role == Role::escape) {
-            field = (code[i + 1] & 0xF0U) == 0x80 ? i + 2 : last + 1;
-        } else if (role == Role::address) {
-            tail = tail_of(code, i);
+        for (auto mask = candidates(bytes); mask != 0; mask &= mask - 1) {
+            const auto i = block + static_cast<std::size_t>(std::countr_zero(mask));
+            if (i < next || i >= last) {
+                continue;
+            }
+            auto field = i + 1;
+            unsigned tail = 0;
+            if (code[i] == 0x0F) {
+                field = (code[i + 1] & 0xF0U) == 0x80 ? i + 2 : last + 1;
+            } else if ((code[i] & 0xC7U) == 0x05) {
+                tail = tail_of(code, i);
+            }
+            if (tail != no_operand && field <= last && found(field, tail)) {
+                next = field + 4;
+            }
         }
-        i = tail != no_operand && field <= last && found(field, tail) ? field + 4 : i + 1;
     }
 }
 

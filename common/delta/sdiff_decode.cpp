@@ -94,7 +94,7 @@ Result<> read_segments(ZstdStream& stream, ProgramLayout& layout, std::size_t ba
         }
         layout.segments.push_back({*base, *now});
     }
-    return {};
+    return mappable(layout.segments, base_bytes) ? Result<>() : malformed("segments far apart");
 }
 
 Result<> read_anchors(ZstdStream& stream, ProgramLayout& layout) {
@@ -317,7 +317,7 @@ Result<> sdiff_decode(ByteSpan encoded, ByteSpan base, std::span<std::uint8_t> o
     if (!runs) {
         return tl::unexpected(runs.error());
     }
-    const AddressMap map(head->layout.segments, *runs, base.size());
+    const AddressMap map(head->layout.segments, *runs);
     if (auto ok = write_out(*streams, *runs, head->layout, map, base, out); !ok) {
         return ok;
     }

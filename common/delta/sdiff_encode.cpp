@@ -44,6 +44,9 @@ Programs pair_programs(ByteSpan raw, ByteSpan base) {
     for (std::size_t i = 0; i < from->segments.size(); ++i) {
         programs.layout.segments.push_back({from->segments[i], to->segments[i]});
     }
+    if (!mappable(programs.layout.segments, base.size())) {
+        return {};
+    }
     const auto anchors = std::min({from->anchors.size(), to->anchors.size(), anchors_max});
     for (std::size_t i = 0; i < anchors; ++i) {
         programs.layout.anchors.push_back({from->anchors[i], to->anchors[i]});
@@ -222,7 +225,7 @@ Bytes sdiff_encode(ByteSpan raw, ByteSpan base) {
     auto programs = pair_programs(raw, base);
     auto& layout = programs.layout;
     const auto runs = find_runs(raw, base, programs);
-    const AddressMap map(layout.segments, runs, base.size());
+    const AddressMap map(layout.segments, runs);
     if (!map.empty()) {
         layout.kinds = choose_kinds(raw, base, runs, layout, map);
     }
