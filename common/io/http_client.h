@@ -37,6 +37,13 @@ public:
     [[nodiscard]] Result<Bytes> get(const std::string& url, const HttpLimits& limits = {},
                                     std::stop_token stop = {});
 
+    /// Exactly the bytes [offset, offset + bytes) of the body; `bytes` is above 0 and limited by
+    /// `limits.body_bytes_max`. A server that ignores the range is Errc::unreachable, a body of
+    /// another length Errc::verification_failed; else as get().
+    [[nodiscard]] Result<Bytes> get_range(const std::string& url, std::uint64_t offset,
+                                          std::uint64_t bytes, const HttpLimits& limits = {},
+                                          std::stop_token stop = {});
+
 private:
     struct State;
     std::unique_ptr<State> state_;

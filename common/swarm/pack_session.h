@@ -19,6 +19,7 @@ struct SessionOptions {
     std::uint64_t upload_bytes_per_s_max = 0;   ///< 0: no limit.
     std::uint64_t download_bytes_per_s_max = 0; ///< 0: no limit.
     int connections_max = 400;
+    int upload_slots = 8; ///< Connections that are served at a time; a peer has one a pack.
 };
 
 struct PeerAddress {

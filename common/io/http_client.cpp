@@ -1,0 +1,188 @@
+#include "common/io/http_client.h"
+
+#include <cassert>
+#include <optional>
+#include <utility>
+
+#include <curl/curl.h>
+
+#include "common/core/errc.h"
+
+namespace slipway {
+namespace {
+
+// curl_global_init() is not thread-safe before 7.84 and must come first.
+void init_curl_once() {
+    static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+    assert(code == CURLE_OK);
+}
+
+struct Transfer {
+    Bytes body;
+    std::uint64_t body_bytes_max = 0;
+    bool too_long = false;
+    bool range_ignored = false;
+    CURL* handle = nullptr;
+    bool range_asked = false;
+    std::stop_token stop;
+};
+
+// A refusal's text would only take memory, and a whole file where a range was asked for must not
+// be read to its end.
+bool wanted(Transfer& transfer) {
+    long status = 0;
+    curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
+    transfer.range_ignored = transfer.range_asked && status == 200;
+    return status < 300 && !transfer.range_ignored; // 0 for file://
+}
+
+std::size_t on_body(char* data, std::size_t size, std::size_t count, void* context) {
+    auto& transfer = *static_cast<Transfer*>(context);
+    const std::size_t bytes = size * count;
+    if (transfer.body.empty() && !wanted(transfer)) {
+        return 0;
+    }
+    if (bytes > transfer.body_bytes_max - transfer.body.size()) {
+        transfer.too_long = true;
+        return 0;
+    }
+    const auto text = as_bytes({data, bytes});
+    transfer.body.insert(transfer.body.end(), text.begin(), text.end());
+    return bytes;
+}
+
+int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    return static_cast<Transfer*>(context)->stop.stop_requested() ? 1 : 0;
+}
+
+template <typename T>
+void set(CURL* handle, CURLoption option, T value) {
+    [[maybe_unused]] const auto code = curl_easy_setopt(handle, option, value);
+    assert(code == CURLE_OK);
+}
+
+} // namespace
+
+struct HttpClient::State {
+    struct Free {
+        void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+    };
+    std::unique_ptr<CURL, Free> handle{curl_easy_init()};
+
+    Result<Bytes> run(const std::string& url, const std::optional<std::string>& range,
+                      const HttpLimits& limits, std::stop_token stop);
+    void prepare(const std::string& url, const HttpLimits& limits);
+    [[nodiscard]] tl::unexpected<Error> explain(CURLcode code, const Transfer& transfer,
+                                                const std::string& url, const char* detail);
+};
+
+void HttpClient::State::prepare(const std::string& url, const HttpLimits& limits) {
+    auto* const curl = handle.get();
+    curl_easy_reset(curl); // Keeps the connections.
+    set(curl, CURLOPT_URL, url.c_str());
+    set(curl, CURLOPT_PROTOCOLS_STR, "http,https,file");
+    set(curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
+    set(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    set(curl, CURLOPT_NOSIGNAL, 1L); // Time-outs without SIGALRM: other threads are about.
+    set(curl, CURLOPT_USERAGENT, "slipway");
+    set(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect_timeout.count()));
+    set(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(limits.total_timeout.count()));
+    set(curl, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(limits.bytes_per_s_min));
+    set(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(limits.stall_timeout.count()));
+    set(curl, CURLOPT_BUFFERSIZE, 256L * 1024);
+    set(curl, CURLOPT_TCP_NODELAY, 1L);
+}
+
+Result<Bytes> HttpClient::State::run(const std::string& url,
+                                     const std::optional<std::string>& range,
+                                     const HttpLimits& limits, std::stop_token stop) {
+    if (stop.stop_requested()) {
+        return fail(Errc::cancelled, "GET " + printable(url));
+    }
+    auto* const curl = handle.get();
+    prepare(url, limits);
+    Transfer transfer;
+    transfer.body_bytes_max = limits.body_bytes_max;
+    transfer.handle = curl;
+    transfer.range_asked = range.has_value() && !url.starts_with("file:");
+    transfer.stop = std::move(stop);
+    char detail[CURL_ERROR_SIZE] = "";
+    set(curl, CURLOPT_ERRORBUFFER, static_cast<char*>(detail));
+    set(curl, CURLOPT_WRITEFUNCTION, &on_body);
+    set(curl, CURLOPT_WRITEDATA, static_cast<void*>(&transfer));
+    set(curl, CURLOPT_NOPROGRESS, 0L);
+    set(curl, CURLOPT_XFERINFOFUNCTION, &on_progress);
+    set(curl, CURLOPT_XFERINFODATA, static_cast<void*>(&transfer));
+    if (range) {
+        set(curl, CURLOPT_RANGE, range->c_str());
+    }
+    const auto code = curl_easy_perform(curl);
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    const bool is_file = url.starts_with("file:");
+    const bool good_status = is_file || status == (range ? 206 : 200);
+    if (code != CURLE_OK || !good_status) {
+        return explain(code, transfer, url, static_cast<const char*>(detail));
+    }
+    return std::move(transfer.body);
+}
+
+tl::unexpected<Error> HttpClient::State::explain(CURLcode code, const Transfer& transfer,
+                                                 const std::string& url, const char* detail) {
+    const std::string what = "GET " + printable(url);
+    long status = 0;
+    curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
+    if (transfer.stop.stop_requested()) {
+        return fail(Errc::cancelled, what);
+    }
+    if (transfer.too_long) {
+        return fail(Errc::verification_failed, what + ": the body is longer than " +
+                                                   std::to_string(transfer.body_bytes_max) +
+                                                   " bytes");
+    }
+    if (transfer.range_ignored) {
+        return fail(Errc::unreachable, what + ": the server does not serve byte ranges");
+    }
+    if (status == 404 || status == 410 || code == CURLE_FILE_COULDNT_READ_FILE) {
+        return fail(Errc::not_found, what);
+    }
+    if (status >= 300 || (code == CURLE_OK && status != 0)) {
+        return fail(Errc::unreachable, what + ": HTTP status " + std::to_string(status));
+    }
+    return fail(Errc::unreachable,
+                what + ": " + (*detail != '\0' ? detail : curl_easy_strerror(code)));
+}
+
+HttpClient::HttpClient() {
+    init_curl_once();
+    state_ = std::make_unique<State>();
+    assert(state_->handle != nullptr);
+}
+HttpClient::~HttpClient() = default;
+HttpClient::HttpClient(HttpClient&&) noexcept = default;
+HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
+
+Result<Bytes> HttpClient::get(const std::string& url, const HttpLimits& limits,
+                              std::stop_token stop) {
+    return state_->run(url, std::nullopt, limits, std::move(stop));
+}
+
+Result<Bytes> HttpClient::get_range(const std::string& url, std::uint64_t offset,
+                                    std::uint64_t bytes, const HttpLimits& limits,
+                                    std::stop_token stop) {
+    assert(bytes > 0 && bytes <= limits.body_bytes_max);
+    const auto range = std::to_string(offset) + "-" + std::to_string(offset + bytes - 1);
+    HttpLimits exact = limits;
+    exact.body_bytes_max = bytes;
+    return state_->run(url, range, exact, std::move(stop))
+        .and_then([&](Bytes body) -> Result<Bytes> {
+            if (body.size() != bytes) {
+                return fail(Errc::verification_failed,
+                            "GET " + printable(url) + ": " + std::to_string(body.size()) +
+                                " bytes came where " + std::to_string(bytes) + " were asked for");
+            }
+            return body;
+        });
+}
+
+} // namespace slipway

@@ -1,0 +1,75 @@
+#include "common/swarm/pack_session.h"
+
+#include <system_error>
+
+#include "common/core/errc.h"
+#include "common/swarm/fetch.h"
+#include "common/swarm/metainfo.h"
+#include "common/swarm/torrents.h"
+
+namespace slipway::swarm {
+
+struct PackSession::State {
+    std::unique_ptr<Torrents> torrents;
+};
+
+PackSession::PackSession() : state_(std::make_unique<State>()) {}
+PackSession::~PackSession() = default;
+
+Result<std::unique_ptr<PackSession>> PackSession::start(const SessionOptions& options) {
+    auto torrents = Torrents::start(options);
+    if (!torrents) {
+        return tl::unexpected(torrents.error());
+    }
+    std::unique_ptr<PackSession> session(new PackSession);
+    session->state_->torrents = std::move(*torrents);
+    return session;
+}
+
+Result<> PackSession::seed(const PackId& pack, ByteSpan metainfo, const std::filesystem::path& file,
+                           const std::vector<std::string>& trackers) {
+    auto layer = verify_metainfo(metainfo, pack, "metainfo");
+    if (!layer) {
+        return tl::unexpected(layer.error());
+    }
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(file, error);
+    if (error) {
+        return fail(error, "pack file " + file.string());
+    }
+    if (bytes != pack.bytes) {
+        return fail(Errc::verification_failed, "pack file " + file.string() + " has " +
+                                                   std::to_string(bytes) + " bytes instead of " +
+                                                   std::to_string(pack.bytes));
+    }
+    // What was there may be a part of the pack, in another file.
+    return state_->torrents->remove(pack).and_then([&]() -> Result<> {
+        auto ledger = std::make_shared<Ledger>(pack, std::vector<bool>(layer->size(), true),
+                                               state_->torrents->signal());
+        const auto added = state_->torrents->add(
+            {.pack = pack, .metainfo = metainfo, .file = file, .trackers = trackers, .peers = {}},
+            std::move(*layer), std::move(ledger));
+        return added ? Result<>{} : tl::unexpected(added.error());
+    });
+}
+
+Result<> PackSession::remove(const PackId& pack) {
+    return state_->torrents->remove(pack);
+}
+
+Result<FetchReport> PackSession::fetch(std::vector<FetchRequest> requests,
+                                       std::chrono::milliseconds patience,
+                                       const std::function<void(std::uint64_t)>& progress,
+                                       std::stop_token stop) {
+    return Fetch(*state_->torrents, requests, patience, progress, std::move(stop)).run();
+}
+
+std::uint16_t PackSession::port() const {
+    return state_->torrents->port();
+}
+
+std::uint64_t PackSession::uploaded_bytes() const {
+    return state_->torrents->uploaded_bytes();
+}
+
+} // namespace slipway::swarm

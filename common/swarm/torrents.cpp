@@ -1,0 +1,293 @@
+#include "common/swarm/torrents.h"
+
+#include <cassert>
+
+#include <libtorrent/add_torrent_params.hpp>
+#include <libtorrent/address.hpp>
+#include <libtorrent/alert_types.hpp>
+#include <libtorrent/extensions.hpp>
+#include <libtorrent/load_torrent.hpp>
+#include <libtorrent/torrent_flags.hpp>
+#include <libtorrent/torrent_info.hpp>
+
+#include "common/core/errc.h"
+#include "common/swarm/hash_guard.h"
+#include "common/swarm/session_settings.h"
+
+namespace slipway::swarm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds listen_patience{5};
+constexpr std::chrono::seconds remove_patience{10};
+constexpr std::chrono::seconds flush_patience{120};
+constexpr std::chrono::milliseconds poll{20};
+
+std::error_code to_std(const lt::error_code& error) {
+    const bool of_system = error.category() == boost::system::system_category() ||
+                           error.category() == boost::system::generic_category();
+    return of_system ? std::error_code(error.value(), std::generic_category())
+                     : make_error_code(Errc::failed);
+}
+
+// Pieces that are not selected have priority 0: libtorrent leaves them alone.
+std::vector<lt::download_priority_t> priorities(const Ledger& ledger) {
+    std::vector<lt::download_priority_t> result;
+    for (const bool selected : ledger.selection()) {
+        result.push_back(selected ? lt::default_priority : lt::dont_download);
+    }
+    return result;
+}
+
+lt::add_torrent_params params_of(const TorrentSource& source, const Ledger& ledger) {
+    lt::load_torrent_limits limits;
+    limits.max_buffer_size = static_cast<int>(source.metainfo.size());
+    limits.max_pieces = static_cast<int>(ledger.grid().count());
+    const auto text = as_text(source.metainfo);
+    auto params = lt::load_torrent_buffer({text.data(), std::ptrdiff_t(text.size())}, limits);
+    const auto path = std::filesystem::absolute(source.file);
+    params.save_path = path.parent_path().string();
+    if (path.filename() != source.pack.name()) {
+        params.renamed_files[lt::file_index_t{0}] = path.filename().string();
+    }
+    params.storage_mode = lt::storage_mode_sparse;
+    params.trackers = source.trackers;
+    using namespace lt::torrent_flags;
+    params.flags &= ~(auto_managed | paused);
+    // What is there was verified before; seed_mode would hash it again for every peer.
+    params.flags |= no_verify_files | duplicate_is_error | disable_dht | disable_lsd | disable_pex;
+    const auto have = ledger.have();
+    params.have_pieces.resize(static_cast<int>(have.size()), false);
+    for (std::size_t piece = 0; piece < have.size(); ++piece) {
+        if (have[piece]) {
+            params.have_pieces.set_bit(lt::piece_index_t{static_cast<int>(piece)});
+        }
+    }
+    params.piece_priorities = priorities(ledger);
+    return params;
+}
+
+// Runs a call into libtorrent, which may throw that a torrent or the session is gone.
+template <typename Work>
+Result<> guarded(const std::string& attempt, Work&& work) {
+    try {
+        std::forward<Work>(work)();
+        return {};
+    } catch (const lt::system_error& error) {
+        return fail(to_std(error.code()), attempt + ": " + error.what());
+    } catch (const std::exception& error) {
+        return fail(Errc::failed, attempt + ": " + error.what());
+    }
+}
+
+} // namespace
+
+Result<lt::tcp::endpoint> endpoint_of(const PeerAddress& peer) {
+    lt::error_code error;
+    const auto address = lt::make_address(peer.ip, error);
+    if (error || peer.port == 0) {
+        return fail(Errc::usage, "'" + printable(peer.ip) + ":" + std::to_string(peer.port) +
+                                     "' is not the address of a peer");
+    }
+    return lt::tcp::endpoint(address, peer.port);
+}
+
+Result<std::unique_ptr<Torrents>> Torrents::start(const SessionOptions& options) {
+    std::unique_ptr<Torrents> torrents(new Torrents);
+    const auto listening = torrents->listen(options);
+    if (!listening) {
+        return tl::unexpected(listening.error());
+    }
+    return torrents;
+}
+
+Result<> Torrents::listen(const SessionOptions& options) {
+    const std::string attempt = "listen for BitTorrent peers on " + options.listen;
+    const auto started = guarded(attempt, [&] {
+        session_ = std::make_unique<lt::session>(session_params(options));
+        limit_all_peers(*session_);
+        session_->set_alert_notify([signal = signal_] { signal->raise(); });
+    });
+    if (!started) {
+        return started;
+    }
+    for (const auto end = Clock::now() + listen_patience; Clock::now() < end;) {
+        pump();
+        if (listen_error_) {
+            return fail(Errc::failed, attempt + ": " + *listen_error_);
+        }
+        if (port_ != 0) {
+            return {};
+        }
+        signal_->wait(poll);
+    }
+    return fail(Errc::failed, attempt + ": libtorrent opened no socket");
+}
+
+Torrents::~Torrents() {
+    if (session_ != nullptr) {
+        session_->set_alert_notify([] {});
+        session_->abort(); // Announces `stopped`; stop_tracker_timeout limits the wait.
+    }
+}
+
+Torrent* Torrents::find(const PackId& pack) {
+    const auto found = torrents_.find(pack);
+    return found == torrents_.end() ? nullptr : &found->second;
+}
+
+Torrent* Torrents::torrent_of(const lt::torrent_handle& handle) {
+    const auto found = packs_.find(handle);
+    return found == packs_.end() ? nullptr : find(found->second);
+}
+
+Result<Torrent*> Torrents::add(const TorrentSource& source, std::vector<Sha256Digest> layer,
+                               std::shared_ptr<Ledger> ledger) {
+    assert(find(source.pack) == nullptr);
+    Torrent torrent{.handle = {},
+                    .info = {},
+                    .ledger = std::move(ledger),
+                    .file = source.file,
+                    .layer = std::move(layer),
+                    .disk_error = {}};
+    const auto added = guarded("share pack " + source.pack.name(), [&] {
+        auto params = params_of(source, *torrent.ledger);
+        params.extensions.emplace_back([known = torrent.ledger, sent = uploaded_bytes_](
+                                           const lt::torrent_handle&, lt::client_data_t) {
+            return make_hash_guard(known, sent);
+        });
+        torrent.info = params.ti;
+        torrent.handle = session_->add_torrent(std::move(params));
+    });
+    if (!added) {
+        return tl::unexpected(added.error());
+    }
+    packs_.emplace(torrent.handle, source.pack);
+    auto& place = torrents_.emplace(source.pack, std::move(torrent)).first->second;
+    add_sources(place, {}, source.peers);
+    return &place;
+}
+
+Result<> Torrents::remove(const PackId& pack) {
+    auto* const torrent = find(pack);
+    if (torrent == nullptr) {
+        return {};
+    }
+    const auto handle = torrent->handle;
+    const std::string attempt = "stop sharing pack " + pack.name();
+    const auto asked = guarded(attempt, [&] { session_->remove_torrent(handle); });
+    packs_.erase(handle);
+    torrents_.erase(pack);
+    if (!asked) {
+        return asked;
+    }
+    // Added again before this alert, libtorrent takes the new torrent for the old one.
+    for (const auto end = Clock::now() + remove_patience; Clock::now() < end;) {
+        pump();
+        if (removed_.erase(handle) > 0) {
+            return {};
+        }
+        signal_->wait(poll);
+    }
+    return fail(Errc::failed, attempt + ": libtorrent does not let go of it");
+}
+
+void Torrents::follow_ledger(Torrent& torrent) {
+    const auto done = guarded(
+        "select pieces", [&] { torrent.handle.prioritize_pieces(priorities(*torrent.ledger)); });
+    assert(done); // The handle is valid as long as the torrent is in the map.
+}
+
+void Torrents::add_sources(Torrent& torrent, const std::vector<std::string>& trackers,
+                           const std::vector<PeerAddress>& peers) {
+    const auto done = guarded("add sources", [&] {
+        for (const auto& url : trackers) {
+            torrent.handle.add_tracker(lt::announce_entry(url));
+        }
+        for (const auto& peer : peers) {
+            if (const auto endpoint = endpoint_of(peer)) {
+                torrent.handle.connect_peer(*endpoint);
+            }
+        }
+    });
+    assert(done);
+}
+
+void Torrents::announce(Torrent& torrent) {
+    const auto done = guarded("announce", [&] {
+        torrent.handle.force_reannounce(0, -1, lt::torrent_handle::ignore_min_interval);
+    });
+    assert(done);
+}
+
+Result<> Torrents::flush(const std::vector<Torrent*>& torrents) {
+    std::set<lt::torrent_handle> waiting;
+    flushed_.clear();
+    const auto asked = guarded("flush packs", [&] {
+        for (auto* const torrent : torrents) {
+            torrent->handle.flush_cache();
+            waiting.insert(torrent->handle);
+        }
+    });
+    if (!asked) {
+        return asked;
+    }
+    for (const auto end = Clock::now() + flush_patience; Clock::now() < end;) {
+        pump();
+        for (auto* const torrent : torrents) {
+            if (torrent->disk_error) {
+                return tl::unexpected(*torrent->disk_error);
+            }
+        }
+        std::erase_if(waiting, [&](const auto& handle) { return flushed_.contains(handle); });
+        if (waiting.empty()) {
+            return {};
+        }
+        signal_->wait(poll);
+    }
+    return fail(Errc::failed, "flush packs: the disk does not answer");
+}
+
+void Torrents::pump() {
+    std::vector<lt::alert*> alerts;
+    session_->pop_alerts(&alerts);
+    for (auto* const alert : alerts) {
+        take(*alert);
+    }
+}
+
+void Torrents::take(lt::alert& alert) {
+    if (const auto* listening = lt::alert_cast<lt::listen_succeeded_alert>(&alert)) {
+        port_ = static_cast<std::uint16_t>(listening->port);
+    } else if (const auto* failed = lt::alert_cast<lt::listen_failed_alert>(&alert)) {
+        listen_error_ = failed->error.message();
+    } else if (const auto* removed = lt::alert_cast<lt::torrent_removed_alert>(&alert)) {
+        removed_.insert(removed->handle);
+    } else if (const auto* flushed = lt::alert_cast<lt::cache_flushed_alert>(&alert)) {
+        flushed_.insert(flushed->handle);
+    } else if (const auto* any = dynamic_cast<const lt::torrent_alert*>(&alert)) {
+        auto* const torrent = torrent_of(any->handle);
+        if (torrent == nullptr) {
+            return;
+        }
+        if (lt::alert_cast<lt::torrent_checked_alert>(&alert) != nullptr) {
+            torrent->ledger->torrent_started();
+        } else if (const auto* refused = lt::alert_cast<lt::tracker_error_alert>(&alert)) {
+            const std::string reason = refused->error_message();
+            torrent->ledger->note("tracker " + printable(refused->tracker_url()),
+                                  reason.empty() ? refused->error.message() : printable(reason));
+        } else if (const auto* reply = lt::alert_cast<lt::tracker_reply_alert>(&alert)) {
+            torrent->ledger->note("tracker " + printable(reply->tracker_url()),
+                                  "named " + std::to_string(reply->num_peers) + " peers");
+        } else if (const auto* disk = lt::alert_cast<lt::file_error_alert>(&alert)) {
+            torrent->disk_error =
+                Error{to_std(disk->error), std::string("pack file ") + torrent->file.string() +
+                                               ": " + lt::operation_name(disk->op)};
+        } else if (const auto* bad = lt::alert_cast<lt::torrent_error_alert>(&alert)) {
+            torrent->disk_error = Error{to_std(bad->error), "pack file " + torrent->file.string()};
+        }
+    }
+}
+
+} // namespace slipway::swarm

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <libtorrent/session.hpp>
+#include <libtorrent/torrent_handle.hpp>
+
+#include "common/swarm/ledger.h"
+#include "common/swarm/pack_session.h"
+
+namespace slipway::swarm {
+
+struct Torrent {
+    lt::torrent_handle handle;
+    std::shared_ptr<const lt::torrent_info> info;
+    std::shared_ptr<Ledger> ledger;
+    std::filesystem::path file;
+    std::vector<Sha256Digest> layer;
+    std::optional<Error> disk_error; ///< libtorrent could not read or write the file.
+};
+
+/// A pack to add: its verified metainfo, and where its bytes are.
+struct TorrentSource {
+    PackId pack;
+    ByteSpan metainfo;
+    std::filesystem::path file;
+    std::vector<std::string> trackers;
+    std::vector<PeerAddress> peers;
+};
+
+/// The packs of one libtorrent session, and the door through which libtorrent's exceptions, alerts
+/// and error codes do not pass. libtorrent's own thread does the work; one other thread at a time
+/// may call.
+class Torrents {
+public:
+    [[nodiscard]] static Result<std::unique_ptr<Torrents>> start(const SessionOptions& options);
+    ~Torrents();
+    Torrents(const Torrents&) = delete;
+    Torrents& operator=(const Torrents&) = delete;
+
+    /// Null if the pack is not shared. Valid until it is removed.
+    [[nodiscard]] Torrent* find(const PackId& pack);
+    /// Shares the pieces of `ledger.have()` and fetches those that are wanted. The pack must not be
+    /// there already.
+    [[nodiscard]] Result<Torrent*> add(const TorrentSource& source, std::vector<Sha256Digest> layer,
+                                       std::shared_ptr<Ledger> ledger);
+    /// Returns when libtorrent has let go of the file.
+    [[nodiscard]] Result<> remove(const PackId& pack);
+    /// Makes libtorrent fetch what the ledger wants, and no more.
+    void follow_ledger(Torrent& torrent);
+    void add_sources(Torrent& torrent, const std::vector<std::string>& trackers,
+                     const std::vector<PeerAddress>& peers);
+    void announce(Torrent& torrent);
+    /// Returns when what passed is in the file for every reader.
+    [[nodiscard]] Result<> flush(const std::vector<Torrent*>& torrents);
+    /// Takes in what libtorrent reported.
+    void pump();
+
+    [[nodiscard]] std::shared_ptr<Signal> signal() const { return signal_; }
+    [[nodiscard]] std::uint16_t port() const { return port_; }
+    [[nodiscard]] std::uint64_t uploaded_bytes() const { return *uploaded_bytes_; }
+
+private:
+    Torrents() = default;
+    [[nodiscard]] Result<> listen(const SessionOptions& options);
+    void take(lt::alert& alert);
+    [[nodiscard]] Torrent* torrent_of(const lt::torrent_handle& handle);
+
+    std::shared_ptr<Signal> signal_ = std::make_shared<Signal>();
+    std::shared_ptr<std::atomic<std::uint64_t>> uploaded_bytes_ =
+        std::make_shared<std::atomic<std::uint64_t>>(0);
+    std::unique_ptr<lt::session> session_;
+    std::map<PackId, Torrent> torrents_;
+    std::map<lt::torrent_handle, PackId> packs_;
+    std::set<lt::torrent_handle> removed_; ///< Removals that libtorrent finished.
+    std::set<lt::torrent_handle> flushed_;
+    std::optional<std::string> listen_error_;
+    std::uint16_t port_ = 0;
+};
+
+/// Tracker URL or peer as libtorrent takes it. Error: Errc::usage.
+[[nodiscard]] Result<lt::tcp::endpoint> endpoint_of(const PeerAddress& peer);
+
+} // namespace slipway::swarm
