@@ -62,6 +62,14 @@ AddressMap::AddressMap(std::span<const SegmentPair> segments, std::span<const Co
     close_gaps();
 }
 
+bool AddressMap::add(const Move& move) {
+    if (move.granule >= shifts_.size()) {
+        return false;
+    }
+    shifts_[move.granule] = move.shift;
+    return true;
+}
+
 void AddressMap::fill(std::uint64_t first, std::uint64_t count, std::int32_t shift) {
     if (count != 0) {
         const auto begin = (first - lowest_) >> granule_log;

@@ -29,6 +29,12 @@ struct SegmentPair {
     Segment now;
 };
 
+/// A granule of the base's program that moved otherwise than the runs say.
+struct Move {
+    std::uint64_t granule = 0; ///< Number of the granule in the map.
+    std::int32_t shift = 0;    ///< New address minus base address.
+};
+
 /// True if the segments of the base lie so close together that an AddressMap of them is small.
 [[nodiscard]] bool mappable(std::span<const SegmentPair> segments, std::uint64_t base_bytes);
 
@@ -39,14 +45,21 @@ public:
     /// `segments` must be mappable and outlive the map. Memory: a quarter of `base_bytes` and 8 MiB
     /// at most; nothing without segments.
     AddressMap(std::span<const SegmentPair> segments, std::span<const CopyRun> runs);
+    /// False, and nothing done, if the map has no such granule.
+    [[nodiscard]] bool add(const Move& move);
 
     [[nodiscard]] bool empty() const { return segments_.empty(); }
     /// Address of an offset of the base, or of the new bytes; none outside of the segments.
     [[nodiscard]] std::optional<std::uint64_t> base_address(std::uint64_t offset) const;
     [[nodiscard]] std::optional<std::uint64_t> new_address(std::uint64_t offset) const;
+    /// The granule of an address; one past the last or more for an address outside.
+    [[nodiscard]] std::uint64_t granule_of(std::uint64_t base_address) const {
+        return (base_address - lowest_) >> granule_log;
+    }
+    [[nodiscard]] std::uint64_t granules() const { return shifts_.size(); }
     /// The new address for an address of the base's program; none for one that it does not have.
     [[nodiscard]] std::optional<std::uint64_t> moved(std::uint64_t base_address) const {
-        const auto granule = (base_address - lowest_) >> granule_log;
+        const auto granule = granule_of(base_address);
         if (granule >= shifts_.size() || shifts_[granule] == unknown) {
             return std::nullopt;
         }

@@ -35,12 +35,6 @@ struct ProgramLayout {
     std::vector<std::uint8_t> kinds; ///< FieldKind of each block of the base.
 };
 
-/// Calls `found(field, tail)` for each place of `code` that looks like the 32-bit displacement of
-/// an x86-64 instruction; `field` is its offset, `tail` the bytes of the instruction behind it.
-/// `found` says whether it takes the place for a displacement; then the search goes on behind it.
-template <typename Found>
-void find_displacements(ByteSpan code, Found found);
-
 /// Rewrites the fields of `piece`, which holds the base's bytes from `base_offset` on and will
 /// stand at `at` of the new bytes, as if all that they point to had moved as `map` says.
 /// `piece` lies within one block of the base.

@@ -143,6 +143,33 @@ Result<Head> read_head(ZstdStream& stream, std::size_t base_bytes, std::size_t o
     return head;
 }
 
+Result<> read_moves(ZstdStream& stream, AddressMap& map) {
+    if (map.empty()) {
+        return {};
+    }
+    const auto count = stream.varint(map.granules());
+    if (!count) {
+        return tl::unexpected(count.error());
+    }
+    std::uint64_t granule = 0;
+    std::int64_t shift = 0;
+    for (std::uint64_t i = 0; i < *count; ++i) {
+        const auto skipped = stream.varint(map.granules());
+        const auto change = skipped ? stream.varint(1ULL << 34U) : skipped;
+        if (!change) {
+            return tl::unexpected(change.error());
+        }
+        granule += *skipped;
+        shift += unzigzag(*change);
+        const auto narrow = static_cast<std::int32_t>(shift);
+        if (narrow != shift || !map.add({granule, narrow})) {
+            return malformed("move out of range");
+        }
+        ++granule;
+    }
+    return {};
+}
+
 /// The next run, which begins after `at` and whose base lies in the base.
 Result<CopyRun> read_run(std::vector<ZstdStream>& streams, std::uint64_t at, std::int64_t& shift,
                          std::size_t base_bytes, std::size_t out_bytes) {
@@ -291,13 +318,10 @@ void copy_run(const CopyRun& run, ByteSpan base, std::span<std::uint8_t> out,
     if (layout.kinds.empty()) {
         return;
     }
-    for (std::size_t done = 0; done < run.bytes;) {
-        const auto from = run.base + done;
-        const auto step = std::min(run.bytes - done, field_block_bytes - from % field_block_bytes);
-        relocate(out.subspan(run.at + done, step), from, run.at + done,
-                 layout.kinds[from / field_block_bytes], map, layout.anchors);
-        done += step;
-    }
+    for_each_piece(run, [&](std::uint64_t from, std::uint64_t at, std::size_t step) {
+        relocate(out.subspan(at, step), from, at, layout.kinds[from / field_block_bytes], map,
+                 layout.anchors);
+    });
 }
 
 Result<> sdiff_decode(ByteSpan encoded, ByteSpan base, std::span<std::uint8_t> out) {
@@ -317,7 +341,10 @@ Result<> sdiff_decode(ByteSpan encoded, ByteSpan base, std::span<std::uint8_t> o
     if (!runs) {
         return tl::unexpected(runs.error());
     }
-    const AddressMap map(head->layout.segments, *runs);
+    AddressMap map(head->layout.segments, *runs);
+    if (auto ok = read_moves((*streams)[layout_stream], map); !ok) {
+        return ok;
+    }
     if (auto ok = write_out(*streams, *runs, head->layout, map, base, out); !ok) {
         return ok;
     }

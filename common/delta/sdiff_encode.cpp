@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "common/delta/elf_layout.h"
+#include "common/delta/fields.h"
 #include "common/delta/sdiff.h"
 #include "common/delta/sdiff_streams.h"
 #include "common/delta/zstd_codec.h"
@@ -94,27 +95,17 @@ std::vector<std::uint8_t> choose_kinds(ByteSpan raw, ByteSpan base, std::span<co
     std::vector<std::uint32_t> costs(blocks * kinds, 0);
     std::array<std::uint8_t, field_block_bytes> trial{};
     for (const auto& run : runs) {
-        for (std::size_t done = 0; done < run.bytes;) {
-            const auto from = run.base + done;
-            const auto step =
-                std::min(run.bytes - done, field_block_bytes - from % field_block_bytes);
+        for_each_piece(run, [&](std::uint64_t from, std::uint64_t at, std::size_t step) {
             const auto old_piece = base.subspan(from, step);
-            const auto new_piece = raw.subspan(run.at + done, step);
+            const auto new_piece = raw.subspan(at, step);
             auto* const cost = &costs[from / field_block_bytes * kinds];
-            done += step;
-            if (std::memcmp(old_piece.data(), new_piece.data(), step) == 0) {
-                for (std::size_t kind = 1; kind < kinds; ++kind) {
-                    cost[kind] += 1; // Not free: a kind may break what is right.
-                }
-            }
             for (std::size_t kind = 0; kind < kinds; ++kind) {
                 const std::span piece(trial.data(), step);
                 std::copy(old_piece.begin(), old_piece.end(), piece.begin());
-                relocate(piece, from, run.at + done - step, static_cast<std::uint8_t>(kind), map,
-                         layout.anchors);
+                relocate(piece, from, at, static_cast<std::uint8_t>(kind), map, layout.anchors);
                 cost[kind] += static_cast<std::uint32_t>(unequal(piece, new_piece));
             }
-        }
+        });
     }
     std::vector<std::uint8_t> best(blocks);
     for (std::size_t block = 0; block < blocks; ++block) {
@@ -122,6 +113,86 @@ std::vector<std::uint8_t> choose_kinds(ByteSpan raw, ByteSpan base, std::span<co
         best[block] = static_cast<std::uint8_t>(std::min_element(cost, cost + kinds) - cost);
     }
     return best;
+}
+
+struct Vote {
+    std::uint64_t granule = 0;
+    std::int32_t shift = 0;
+    auto operator<=>(const Vote&) const = default;
+};
+
+/// What the fields of `run` say about where their targets went: counts those that `map` gets right
+/// in `right`, gives the others in `wrong`.
+void collect_votes(const CopyRun& run, ByteSpan raw, ByteSpan base, const ProgramLayout& layout,
+                   const AddressMap& map, std::vector<std::uint32_t>& right,
+                   std::vector<Vote>& wrong) {
+    for_each_piece(run, [&](std::uint64_t from, std::uint64_t at, std::size_t step) {
+        const fields::Place place{from, map.base_address(from), map.new_address(at)};
+        const auto kind = layout.kinds[from / field_block_bytes];
+        fields::each_field(
+            base.subspan(from, step), place, kind, layout.anchors, [&](const fields::Field& field) {
+                const auto moved = map.moved(field.target);
+                if (!moved) {
+                    return false;
+                }
+                const auto* const actual = &raw[at + field.offset];
+                const auto value = field.bytes == 8
+                                       ? fields::load<std::uint64_t>(actual)
+                                       : fields::sign_extended(fields::load<std::uint32_t>(actual));
+                const auto distance =
+                    static_cast<std::int64_t>(value + field.origin - field.target);
+                const auto granule = map.granule_of(field.target);
+                if (value + field.origin == *moved) {
+                    ++right[granule];
+                } else if (const auto shift = static_cast<std::int32_t>(distance);
+                           shift == distance) {
+                    wrong.push_back({granule, shift});
+                }
+                return true;
+            });
+    });
+}
+
+/// Granules about whose way enough fields agree against the map.
+std::vector<Move> elect_moves(ByteSpan raw, ByteSpan base, std::span<const CopyRun> runs,
+                              const ProgramLayout& layout, const AddressMap& map) {
+    constexpr std::size_t majority_min = 4; // A move takes about as many bytes.
+    std::vector<std::uint32_t> right(map.granules(), 0);
+    std::vector<Vote> wrong;
+    for (const auto& run : runs) {
+        collect_votes(run, raw, base, layout, map, right, wrong);
+    }
+    std::sort(wrong.begin(), wrong.end());
+    std::vector<Move> moves;
+    std::size_t most = 0; // Votes for the last move, if it is about the granule at hand.
+    for (auto vote = wrong.begin(); vote != wrong.end();) {
+        const auto end =
+            std::find_if(vote, wrong.end(), [&](auto& other) { return other != *vote; });
+        const auto count = static_cast<std::size_t>(end - vote);
+        const bool again = !moves.empty() && moves.back().granule == vote->granule;
+        if (count >= right[vote->granule] + majority_min && (!again || count > most)) {
+            if (again) {
+                moves.pop_back();
+            }
+            moves.push_back({vote->granule, vote->shift});
+            most = count;
+        }
+        vote = end;
+    }
+    return moves;
+}
+
+void write_moves(Bytes& out, std::span<const Move> moves) {
+    ByteWriter writer(out);
+    writer.varint(moves.size());
+    std::uint64_t next = 0;
+    std::int64_t shift = 0;
+    for (const auto& move : moves) {
+        writer.varint(move.granule - next);
+        writer.varint(zigzag(move.shift - shift));
+        next = move.granule + 1;
+        shift = move.shift;
+    }
 }
 
 void write_layout(Bytes& out, const ProgramLayout& layout, std::size_t runs) {
@@ -225,12 +296,22 @@ Bytes sdiff_encode(ByteSpan raw, ByteSpan base) {
     auto programs = pair_programs(raw, base);
     auto& layout = programs.layout;
     const auto runs = find_runs(raw, base, programs);
-    const AddressMap map(layout.segments, runs);
+    AddressMap map(layout.segments, runs);
+    std::vector<Move> moves;
     if (!map.empty()) {
+        layout.kinds = choose_kinds(raw, base, runs, layout, map);
+        moves = elect_moves(raw, base, runs, layout, map);
+        for (const auto& move : moves) {
+            [[maybe_unused]] const bool added = map.add(move);
+            assert(added);
+        }
         layout.kinds = choose_kinds(raw, base, runs, layout, map);
     }
     Streams streams;
     write_layout(streams[layout_stream], layout, runs.size());
+    if (!map.empty()) {
+        write_moves(streams[layout_stream], moves);
+    }
     write_runs(streams, runs, raw);
     Bytes guess(raw.size());
     std::uint64_t gap = 0;

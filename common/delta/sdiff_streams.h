@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 
+#include "common/core/bytes.h"
 #include "common/delta/match.h"
 #include "common/delta/relocate.h"
 
@@ -25,6 +27,19 @@ enum SdiffStream : std::size_t {
 /// zstd windows of the streams. They bound the decoder's memory.
 inline constexpr int stream_window_log = 20;
 inline constexpr int extra_window_log = 23;
+
+/// Calls `visit(offset in the base, offset in the new bytes, length)` for each part of `run` within
+/// one block of the base.
+template <typename Visit>
+void for_each_piece(const CopyRun& run, Visit visit) {
+    for (std::size_t done = 0; done < run.bytes;) {
+        const std::uint64_t from = run.base + done;
+        const auto step =
+            std::min<std::size_t>(run.bytes - done, field_block_bytes - from % field_block_bytes);
+        visit(from, std::uint64_t{run.at} + done, step);
+        done += step;
+    }
+}
 
 /// Writes into `out`, at run.at, the bytes of `run` with their addresses moved.
 void copy_run(const CopyRun& run, ByteSpan base, std::span<std::uint8_t> out,
