@@ -48,10 +48,10 @@ std::uint32_t piece_bytes_for(std::uint64_t pack_bytes) {
     if (pack_bytes <= 128 * mib) {
         return 64U * 1024;
     }
-    if (pack_bytes <= 1024 * mib) {
+    if (pack_bytes <= 1024ULL * mib) {
         return 256U * 1024;
     }
-    return pack_bytes <= 8 * 1024 * mib ? 1024U * 1024 : 4U * 1024 * 1024;
+    return pack_bytes <= 8ULL * 1024 * mib ? 1024U * 1024 : 4U * 1024 * 1024;
 }
 
 void MerkleBuilder::update(ByteSpan bytes) {
