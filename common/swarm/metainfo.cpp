@@ -29,19 +29,23 @@ std::uint64_t layer_bytes(std::uint64_t pack_bytes) {
     return pieces > 1 ? pieces * digest_bytes : 0;
 }
 
-// What stands before the piece layer. Keys are in the order that BEP 3 demands.
-std::string head(const PackId& pack) {
+// Keys are in the order that BEP 3 demands, here and in head().
+std::string info_dictionary(const PackId& pack) {
     const auto root = std::string(as_text(pack.root.bytes));
     const std::string file = "d" + bencoded("length") + bencoded(pack.bytes) +
                              bencoded("pieces root") + bencoded(root) + "e";
     const std::string tree = "d" + bencoded(pack.name()) + "d0:" + file + "ee";
-    const std::string info = "d" + bencoded("file tree") + tree + bencoded("meta version") +
-                             bencoded(2) + bencoded("name") + bencoded(pack.name()) +
-                             bencoded("piece length") + bencoded(piece_bytes_for(pack.bytes)) +
-                             bencoded("private") + bencoded(1) + "e";
-    std::string out = "d" + bencoded("info") + info + bencoded("piece layers") + "d";
+    return "d" + bencoded("file tree") + tree + bencoded("meta version") + bencoded(2) +
+           bencoded("name") + bencoded(pack.name()) + bencoded("piece length") +
+           bencoded(piece_bytes_for(pack.bytes)) + bencoded("private") + bencoded(1) + "e";
+}
+
+// What stands before the piece layer.
+std::string head(const PackId& pack) {
+    std::string out =
+        "d" + bencoded("info") + info_dictionary(pack) + bencoded("piece layers") + "d";
     if (layer_bytes(pack.bytes) > 0) {
-        out += bencoded(root) + std::to_string(layer_bytes(pack.bytes)) + ":";
+        out += bencoded(as_text(pack.root.bytes)) + std::to_string(layer_bytes(pack.bytes)) + ":";
     }
     return out;
 }
@@ -49,6 +53,10 @@ std::string head(const PackId& pack) {
 constexpr std::string_view tail = "ee";
 
 } // namespace
+
+Sha256Digest info_hash(const PackId& pack) {
+    return sha256(as_bytes(info_dictionary(pack)));
+}
 
 Bytes make_metainfo(const PiecesRoot& pack) {
     assert(pack.bytes > 0 && pack.piece_layer.size() == piece_count(pack.bytes));

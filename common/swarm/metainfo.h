@@ -11,6 +11,9 @@ namespace slipway::swarm {
 /// trackers. A function of the pack alone, so that every repository gives it one info-hash.
 [[nodiscard]] Bytes make_metainfo(const PiecesRoot& pack);
 
+/// SHA-256 of the info dictionary (BEP 52). Its first 20 bytes are the swarm's address on the wire.
+[[nodiscard]] Sha256Digest info_hash(const PackId& pack);
+
 /// Upper bound of the metainfo's length, known before it is fetched.
 [[nodiscard]] std::uint64_t metainfo_bytes_max(std::uint64_t pack_bytes);
 

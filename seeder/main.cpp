@@ -1,0 +1,173 @@
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <random>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "common/core/errc.h"
+#include "common/io/blocking.h"
+#include "common/io/log.h"
+#include "common/swarm/metainfo.h"
+#include "common/swarm/pack_session.h"
+#include "seeder/core/http_rules.h"
+#include "seeder/core/tracker.h"
+#include "seeder/io/http_server.h"
+#include "seeder/io/pack_watch.h"
+
+namespace slipway::seeder {
+namespace {
+
+struct Options {
+    std::filesystem::path repository;
+    std::string listen = "127.0.0.1:7070";
+    std::uint16_t bittorrent_port = 0;
+    std::string region;
+    std::uint64_t upload_bytes_per_s_max = 0;
+    bool open = false;
+    bool json = false;
+};
+
+Result<ListenAddress> checked_address(const Options& options) {
+    auto address = parse_listen_address(options.listen);
+    if (address && !address->loopback && !options.open) {
+        return fail(
+            Errc::usage,
+            "--listen " + options.listen +
+                ": without certificates a seeder listens on loopback only; --open says that "
+                "anyone who reaches this address may read the repository");
+    }
+    return address;
+}
+
+Result<> check_repository(const std::filesystem::path& repository) {
+    std::error_code ec;
+    if (!std::filesystem::exists(repository / "metadata" / "timestamp.json", ec)) {
+        return fail(Errc::not_found, repository.string() +
+                                         " is not a repository (no metadata/timestamp.json); make "
+                                         "one with `slipway repo init --repo " +
+                                         repository.string() + "`");
+    }
+    return {};
+}
+
+SwarmHash swarm_hash(const PackId& pack) {
+    const auto hash = swarm::info_hash(pack);
+    SwarmHash out{};
+    std::copy_n(hash.bytes.begin(), out.size(), out.begin());
+    return out;
+}
+
+// Scripts read this line to learn the ports; it is the first one on standard output.
+void announce_ports(const Options& options, const ListenAddress& address, std::uint16_t http_port,
+                    std::uint16_t bittorrent_port) {
+    const auto http = host_port(address.ip, http_port);
+    const auto bittorrent = host_port(address.ip, bittorrent_port);
+    if (options.json) {
+        const nlohmann::json line = {
+            {"event", "listening"}, {"http", http}, {"bittorrent", bittorrent}};
+        std::cout << line.dump() << std::endl;
+    } else {
+        std::cout << "listening http=" << http << " bittorrent=" << bittorrent << std::endl;
+    }
+}
+
+Result<> run(const Options& options) {
+    const auto address = checked_address(options);
+    if (!address) {
+        return tl::unexpected(address.error());
+    }
+    if (auto there = check_repository(options.repository); !there) {
+        return there;
+    }
+    auto session =
+        swarm::PackSession::start({.listen = host_port(address->ip, options.bittorrent_port),
+                                   .upload_bytes_per_s_max = options.upload_bytes_per_s_max,
+                                   .download_bytes_per_s_max = 0});
+    if (!session) {
+        return tl::unexpected(session.error());
+    }
+    net::io_context io{1};
+    net::thread_pool pool{4};
+    Tracker tracker(TrackerOptions{}, std::random_device{}());
+    HttpServer server({.repository = options.repository,
+                       .region = options.region,
+                       .bittorrent_port = (*session)->port()},
+                      tracker, pool);
+    if (auto listening = server.listen(io, *address); !listening) {
+        return listening;
+    }
+    PackWatch watch(
+        options.repository, **session, pool,
+        {.shared = [&](const PackId& pack) { tracker.add_swarm(swarm_hash(pack)); },
+         .removed = [&](const PackId& pack) { tracker.remove_swarm(swarm_hash(pack)); }});
+    if (auto scanned = watch.scan_now(); !scanned) {
+        return scanned;
+    }
+    std::stop_source stop;
+    net::signal_set signals(io, SIGINT, SIGTERM);
+    signals.async_wait([&stop](const auto& /*error*/, int /*signal*/) { stop.request_stop(); });
+    const std::stop_callback no_more_signals{stop.get_token(), [&signals] { signals.cancel(); }};
+    net::co_spawn(io, server.serve(stop.get_token()), rethrow);
+    net::co_spawn(io, watch.run(stop.get_token()), rethrow);
+    announce_ports(options, *address, server.port(), (*session)->port());
+    io.run();
+    log_event(LogLevel::info, "seeder.stopped",
+              {{"uploaded_bytes", std::to_string((*session)->uploaded_bytes())}});
+    return {};
+}
+
+int report_failure(const Options& options, const Error& error) {
+    const auto status = static_cast<int>(exit_status(error));
+    if (options.json) {
+        const nlohmann::json line = {{"error", {{"code", status}, {"message", describe(error)}}}};
+        std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+                  << std::endl;
+    }
+    std::cerr << "slipway-seeder: " << describe(error) << "\n";
+    return status;
+}
+
+} // namespace
+} // namespace slipway::seeder
+
+int main(int argc, char** argv) {
+    using namespace slipway::seeder;
+    Options options;
+    CLI::App app{
+        "Shares a repository: static files over HTTP, web seed, tracker, BitTorrent seed."};
+    app.set_version_flag("--version", "slipway-seeder " SLIPWAY_VERSION);
+    app.require_subcommand(1);
+    auto* run_command = app.add_subcommand("run", "Share a repository until told to stop");
+    run_command->add_option("--repo", options.repository, "Directory of the repository")
+        ->required();
+    run_command
+        ->add_option("--listen", options.listen,
+                     "Address and port of HTTP, tracker and web seed; port 0 takes a free one")
+        ->capture_default_str();
+    run_command
+        ->add_option("--bt-port", options.bittorrent_port,
+                     "Port of BitTorrent on the same address; 0 takes a free one")
+        ->capture_default_str();
+    run_command->add_option("--region", options.region,
+                            "Name of the region that this seeder serves");
+    run_command
+        ->add_option("--upload-limit", options.upload_bytes_per_s_max,
+                     "Bytes a second that BitTorrent may send; 0: no limit")
+        ->capture_default_str();
+    run_command->add_flag(
+        "--open", options.open,
+        "Listen beyond loopback without certificates: anyone who reaches it may read");
+    run_command->add_flag("--json", options.json, "Print events as JSON lines");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? static_cast<int>(slipway::ExitStatus::done)
+                                    : static_cast<int>(slipway::ExitStatus::usage);
+    }
+    if (const auto ran = run(options); !ran) {
+        return report_failure(options, ran.error());
+    }
+    return static_cast<int>(slipway::ExitStatus::done);
+}
