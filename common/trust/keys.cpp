@@ -24,8 +24,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t key_object_bytes_max = 16 * 1024;
-constexpr std::size_t key_file_bytes_max = 64 * 1024;
+constexpr std::size_t key_object_bytes_max = 16'384;
+constexpr std::size_t key_file_bytes_max = 65'536;
 constexpr int rsa_bits_min = 2048; // TUF 4.2.2.
 constexpr int rsa_bits_max =
     8192; // Verifying with larger keys costs a hostile file nothing, us much.

@@ -86,7 +86,7 @@ private:
                    " of up to " + std::to_string(size_max) + " members");
             return type == json::value_t::object ? empty_object : empty_array;
         }
-        return value;
+        return value; // NOLINT(bugprone-return-const-ref-from-parameter): never a temporary.
     }
     static const char* value_type_name(json::value_t type) {
         return type == json::value_t::object ? "object" : "array";

@@ -56,11 +56,15 @@ public:
     }
 
     /// Lists the key in the root, for the role, and signs with it from now on.
-    const SigningKey& add_key(const std::string& role, const SigningKey& key = new_key()) {
+    void add_key(const std::string& role, const SigningKey& key) {
         const auto& id = key.public_key().id();
         bodies_["root"]["keys"][id] = key.public_key().object();
         root_role(role)["keyids"].push_back(id);
         signers[role].push_back(&key);
+    }
+    const SigningKey& add_key(const std::string& role) {
+        const auto& key = new_key();
+        add_key(role, key);
         return key;
     }
     /// Takes all keys of the role away and gives it a new one.

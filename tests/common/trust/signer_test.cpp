@@ -141,8 +141,7 @@ TEST_CASE("publish_targets: never signs on top of metadata that was tampered wit
     CAPTURE(name);
     const auto path = publisher.metadata() / name;
     const auto good = *read_file(path, 1'000'000);
-    const auto text = std::string(as_text(good));
-    for (std::size_t i = 0; i < good.size(); i += 7) {
+    for (std::size_t i = 0; i < good.size(); i += 41) {
         auto bad = good;
         bad[i] ^= 1U;
         REQUIRE(replace_file(path, bad));
