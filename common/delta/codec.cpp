@@ -19,12 +19,12 @@ constexpr std::array<std::pair<Codec, std::string_view>, 4> codec_names = {{
     {Codec::sdiff, "sdiff-1"},
 }};
 
-/// An 8 MiB window: over text 5 % fewer bytes than zstd's own 2 MiB at the same rate, over programs
-/// no difference.
+/// An 8 MiB window makes zstd's next lower level about as small as a level is with its own 2 MiB,
+/// at 1.4 times the rate: level 2 over scripts 22.3 MB for 22.0, over programs 53.6 for 51.2.
 ZstdTuning full_tuning(ByteSpan raw, EffortLevel level) {
     constexpr std::size_t window_bytes = 8ULL * 1024 * 1024;
     ZstdTuning tuning;
-    tuning.level = level.zstd_level;
+    tuning.level = level.zstd_level <= 3 ? std::max(level.zstd_level - 1, 1) : level.zstd_level;
     if (raw.size() > window_bytes / 4) {
         tuning.window_log = std::bit_width(window_bytes - 1);
     }
@@ -35,8 +35,9 @@ ZstdTuning full_tuning(ByteSpan raw, EffortLevel level) {
 ///
 /// Fast levels: what matters is that the hash table holds the whole base, not how thoroughly it is
 /// searched. Over recompiled programs zstd's level 3 with long-distance matching made 18.7 MB at
-/// 156 MB/s, a plain table of 2^22 entries over 7-byte matches 14.8 MB at 200 MB/s; over scripts
-/// it made the same bytes at 1.7 times the rate. 2^23 entries gain 3 % for a third of the rate.
+/// 156 MB/s, a plain table of 2^22 entries over 7-byte matches 14.8 MB at 200 MB/s, and 16.4 MB at
+/// 280 MB/s when it steps over every second byte where nothing matches; over scripts it makes the
+/// same bytes at twice the rate.
 ZstdTuning patch_tuning(ByteSpan raw, ByteSpan base, EffortLevel level) {
     constexpr int fast_strategy = 1;
     constexpr std::size_t large_base_bytes = 64ULL * 1024 * 1024;
@@ -51,6 +52,7 @@ ZstdTuning patch_tuning(ByteSpan raw, ByteSpan base, EffortLevel level) {
                 ? 23
                 : std::clamp(static_cast<int>(std::bit_width(base.size())) - 2, 14, 22);
         tuning.min_match = 7;
+        tuning.target_length = 2;
     } else {
         tuning.level = level.zstd_level;
         tuning.long_distance = true;

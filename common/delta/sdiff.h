@@ -17,8 +17,8 @@ namespace slipway {
 /// about 1.5 times `raw` and `base` together, plus up to 256 MiB. Pure and thread-safe.
 [[nodiscard]] Bytes sdiff_encode(ByteSpan raw, ByteSpan base);
 
-/// Error: Errc::verification_failed. Memory: a quarter of `base`, three quarters of `out` for a
-/// hostile patch (a honest one: a few hundredths), and 24 MiB.
+/// Error: Errc::verification_failed. Memory: a quarter of `base`, 32 MiB, and 16 bytes for each run
+/// (as much as `out` for a hostile patch, a few hundredths of it for an honest one).
 [[nodiscard]] Result<> sdiff_decode(ByteSpan encoded, ByteSpan base, std::span<std::uint8_t> out);
 
 } // namespace slipway

@@ -202,6 +202,7 @@ Result<CopyRun> read_run(std::vector<ZstdStream>& streams, std::uint64_t at, std
 Result<std::vector<CopyRun>> read_runs(std::vector<ZstdStream>& streams, std::uint64_t count,
                                        std::size_t base_bytes, std::size_t out_bytes) {
     std::vector<CopyRun> runs;
+    runs.reserve(count); // read_head() bounded it by the output.
     std::uint64_t at = 0;
     std::int64_t shift = 0;
     for (std::uint64_t i = 0; i < count; ++i) {

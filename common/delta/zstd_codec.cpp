@@ -41,6 +41,7 @@ void configure(ZSTD_CCtx& context, const ZstdTuning& tuning) {
     set(context, ZSTD_c_chainLog, tuning.chain_log);
     set(context, ZSTD_c_minMatch, tuning.min_match);
     set(context, ZSTD_c_strategy, tuning.strategy);
+    set(context, ZSTD_c_targetLength, tuning.target_length);
     if (tuning.long_distance) {
         set(context, ZSTD_c_enableLongDistanceMatching, 1);
         set(context, ZSTD_c_ldmHashLog, tuning.ldm_hash_log);

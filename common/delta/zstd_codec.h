@@ -16,7 +16,8 @@ struct ZstdTuning {
     int hash_log = 0;
     int chain_log = 0;
     int min_match = 0;
-    int strategy = 0; ///< ZSTD_strategy.
+    int strategy = 0;      ///< ZSTD_strategy.
+    int target_length = 0; ///< Of the fast strategy: step over bytes that do not match.
     bool long_distance = false;
     int ldm_hash_log = 0;
     int ldm_min_match = 0;

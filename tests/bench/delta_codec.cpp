@@ -1,9 +1,11 @@
 // Measures the codecs on two trees, without a repository: what the patches of a release cost in
-// bytes and in CPU time. Usage: delta_codec OLD NEW [--level N|max] [--check] [--verbose]
+// bytes and in CPU time. Usage: delta_codec OLD NEW [--level N|max] [--check] [--no-full]
+// [--verbose] [--alone BYTES]. The last line that it prints: see the end of main().
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -162,6 +164,10 @@ std::vector<Job> make_jobs(const std::vector<Match>& matches, const Tree& old_tr
 } // namespace
 
 int main(int argc, char** argv) {
+    if (argc < 3) {
+        std::fprintf(stderr, "usage: delta_codec OLD NEW [options]\n");
+        return 2;
+    }
     slipway::EffortLevel level;
     bool check = false;
     bool verbose = false;
@@ -171,7 +177,8 @@ int main(int argc, char** argv) {
         if (flag == "--level") {
             const std::string value = argv[++i];
             level.try_sdiff = value == "max";
-            level.zstd_level = value == "max" ? 19 : std::atoi(value.c_str());
+            level.zstd_level =
+                value == "max" ? 19 : static_cast<int>(std::strtol(value.c_str(), nullptr, 10));
         }
         if (flag == "--alone") {
             alone_bytes = std::strtoull(argv[++i], nullptr, 10);
@@ -195,7 +202,7 @@ int main(int argc, char** argv) {
     std::map<std::string, slipway::Sha256Digest> digests;
     for (const auto& [path, bytes] : new_tree) {
         tree_bytes += bytes.size();
-        digests[path] = hashing([&bytes = bytes] { return slipway::sha256(bytes); });
+        digests[path] = hashing([&content = bytes] { return slipway::sha256(content); });
     }
     const auto matches = matching([&] { return match_files(old_tree, new_tree, known, digests); });
     const auto jobs = make_jobs(matches, old_tree, new_tree);
@@ -205,9 +212,7 @@ int main(int argc, char** argv) {
     for (const auto& job : jobs) {
         slipway::Encoded whole;
         if (full) {
-            auto full_level = level;
-            full_level.zstd_level = std::min(level.zstd_level, 19);
-            whole = full_clock([&] { return slipway::encode_full(job.raw, full_level); });
+            whole = full_clock([&] { return slipway::encode_full(job.raw, level); });
         }
         const auto patch =
             patching([&] { return slipway::encode_patch(job.raw, job.base, level); });

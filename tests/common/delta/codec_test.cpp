@@ -118,7 +118,7 @@ TEST_CASE("decode_block: a flipped bit never reaches outside the output", "[delt
 TEST_CASE("decode_block: a patch against a shorter base is refused or gives other bytes",
           "[delta]") {
     const auto base = samples::noise(100'000, 8);
-    const auto raw = base; // Elsewhere in memory.
+    const Bytes raw(base.begin(), base.end()); // Elsewhere in memory.
     const auto patch = encode_patch(raw, base, {});
     const auto result = decoded(patch, ByteSpan(base).first(50'000), raw.size());
     CHECK((!result || *result != raw));
@@ -143,6 +143,7 @@ TEST_CASE("decode_block: a window above 128 MiB, a dictionary and a skippable fr
 TEST_CASE("codecs: threads do not disturb each other", "[delta]") {
     std::vector<std::thread> threads;
     std::vector<char> good(4, 0);
+    threads.reserve(good.size());
     for (std::size_t i = 0; i < good.size(); ++i) {
         threads.emplace_back([i, &good] {
             const auto base = samples::text(400'000, i);
