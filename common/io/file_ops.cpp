@@ -1,5 +1,6 @@
 #include "common/io/file_ops.h"
 
+#include <cassert>
 #include <cerrno>
 #include <chrono>
 #include <thread>
@@ -125,7 +126,8 @@ Result<> fsync_directory(const fs::path& path) {
 fs::path temporary_name(const fs::path& directory, std::string_view stem) {
     std::array<std::uint8_t, 8> random{};
     // Cannot fail for 8 bytes once the kernel's pool is initialised (getrandom(2)).
-    (void)::getrandom(random.data(), random.size(), 0);
+    [[maybe_unused]] const auto got = ::getrandom(random.data(), random.size(), 0);
+    assert(got == static_cast<ssize_t>(random.size()));
     return directory / ("." + std::string(stem) + "." + to_hex(random) + ".tmp");
 }
 
