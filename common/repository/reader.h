@@ -24,6 +24,9 @@ public:
                                                std::uint64_t max_bytes) override;
     /// A file of the repository by its path in layout.h.
     [[nodiscard]] Result<Bytes> fetch(const std::string& path, std::uint64_t max_bytes);
+    /// Exactly `bytes` bytes (64 MiB and a little at most) from `offset` of such a file.
+    [[nodiscard]] Result<Bytes> fetch_range(const std::string& path, std::uint64_t offset,
+                                            std::uint64_t bytes);
     [[nodiscard]] bool is_directory() const { return is_directory_; }
     [[nodiscard]] const std::string& location() const { return location_; }
 

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "common/core/result.h"
+
+namespace slipway::cli {
+
+/// What every command gets from main().
+struct Context {
+    bool json = false;
+    std::stop_token stop; ///< Requested by SIGINT and SIGTERM.
+};
+
+/// Runs after the arguments were parsed; prints its own output.
+using Run = std::function<Result<>(const Context&)>;
+
+/// A command adds its flags to `parent` and gives what to run when it was chosen.
+struct Command {
+    CLI::App* app = nullptr;
+    Run run;
+};
+
+[[nodiscard]] Command repo_init_command(CLI::App& parent, Context& context);
+[[nodiscard]] Command publish_command(CLI::App& parent, Context& context);
+[[nodiscard]] Command list_command(CLI::App& parent, Context& context);
+[[nodiscard]] Command inspect_command(CLI::App& parent, Context& context);
+[[nodiscard]] Command diff_command(CLI::App& parent, Context& context);
+[[nodiscard]] Command verify_command(CLI::App& parent, Context& context);
+
+/// The flag that all commands have.
+void add_json_flag(CLI::App& app, Context& context);
+
+} // namespace slipway::cli

@@ -1,0 +1,176 @@
+#include <charconv>
+#include <chrono>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/output.h"
+#include "common/core/errc.h"
+#include "common/io/progress.h"
+#include "common/repository/layout.h"
+#include "common/repository/publisher.h"
+
+namespace slipway::cli {
+namespace {
+
+struct Options {
+    std::string repo;
+    std::string keys;
+    std::string id;
+    std::string tree;
+    std::string kind = "code";
+    std::string unit;
+    std::string level = "3";
+    std::vector<std::string> labels;
+    std::vector<std::string> patch_from;
+    bool no_patch = false;
+    bool allow_setuid = false;
+};
+
+Result<EffortLevel> parse_level(const std::string& text) {
+    if (text == "max") {
+        return EffortLevel{19, true};
+    }
+    EffortLevel level;
+    const auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), level.zstd_level);
+    if (error != std::errc() || end != text.data() + text.size() || level.zstd_level < 1 ||
+        level.zstd_level > 19) {
+        return fail(Errc::usage, "--level " + text + ": a number from 1 to 19, or max");
+    }
+    return level;
+}
+
+Result<> take_names(const Options& options, PublishRequest& request) {
+    return ArtifactId::parse(options.id)
+        .and_then([&](ArtifactId id) {
+            request.id = std::move(id);
+            return parse_artifact_kind(options.kind);
+        })
+        .and_then([&](ArtifactKind kind) {
+            request.kind = kind;
+            return options.unit.empty() ? Result<std::string>("") : parse_unit_name(options.unit);
+        })
+        .and_then([&](std::string unit) {
+            request.unit = std::move(unit);
+            return parse_level(options.level);
+        })
+        .map([&](EffortLevel level) { request.level = level; });
+}
+
+Result<> take_lists(const Options& options, PublishRequest& request) {
+    for (const auto& text : options.labels) {
+        auto label = parse_label(text);
+        if (!label) {
+            return tl::unexpected(label.error());
+        }
+        request.labels[label->first] = label->second;
+    }
+    if (request.labels.size() > labels_max) {
+        return fail(Errc::usage, "more than " + std::to_string(labels_max) + " labels");
+    }
+    if (options.no_patch) {
+        request.patch_from.emplace();
+    } else if (!options.patch_from.empty()) {
+        for (const auto& version : options.patch_from) {
+            if (auto good = parse_version(version); !good) {
+                return tl::unexpected(within("--patch-from", good.error()));
+            }
+        }
+        request.patch_from = options.patch_from;
+    }
+    return {};
+}
+
+nlohmann::json as_json(const PublishResult& result) {
+    auto packs = nlohmann::json::array();
+    for (const auto& pack : result.new_packs) {
+        packs.push_back({{"id", pack.id.name()},
+                         {"bytes", pack.id.bytes},
+                         {"role", pack.role == PackRole::base ? "base" : "patch"},
+                         {"from", pack.from_version}});
+    }
+    return {{"artifact", result.manifest.id.text()},
+            {"digest", result.digest.hex()},
+            {"already_published", result.already_published},
+            {"files", result.manifest.files},
+            {"entries", result.manifest.entries},
+            {"tree_bytes", result.manifest.tree_bytes},
+            {"new_packs", std::move(packs)}};
+}
+
+void show(const PublishResult& result) {
+    const auto& manifest = result.manifest;
+    if (result.already_published) {
+        print_line(manifest.id.text() + " is published already, with this very tree (manifest " +
+                   result.digest.hex().substr(0, 16) + "...)");
+        return;
+    }
+    print_line("Published " + manifest.id.text() + ": " + std::to_string(manifest.files) +
+               " files, " + human_bytes(manifest.tree_bytes) + ", manifest " +
+               result.digest.hex().substr(0, 16) + "...");
+    for (const auto& pack : result.new_packs) {
+        print_line("  " + human_bytes(pack.id.bytes) +
+                   (pack.role == PackRole::base ? " of new content in full"
+                                                : " of patches from " + pack.from_version));
+    }
+}
+
+Result<> run(const Options& options, const Context& context) {
+    PublishRequest request;
+    request.repository = options.repo;
+    request.keys = options.keys.empty() ? layout::default_keys(options.repo)
+                                        : std::filesystem::path(options.keys);
+    request.tree = options.tree;
+    request.allow_setuid = options.allow_setuid;
+    request.now = std::chrono::system_clock::now();
+    if (auto taken =
+            take_names(options, request).and_then([&] { return take_lists(options, request); });
+        !taken) {
+        return taken;
+    }
+    Progress progress(progress_style(STDERR_FILENO, context.json));
+    request.progress = &progress;
+    const auto result = publish(request, context.stop);
+    progress.finish();
+    return result.map([&](const PublishResult& published) {
+        if (context.json) {
+            print_json(as_json(published));
+        } else {
+            show(published);
+        }
+    });
+}
+
+} // namespace
+
+Command publish_command(CLI::App& parent, Context& context) {
+    auto* app = parent.add_subcommand("publish", "Publish a directory tree as NAME@VERSION");
+    auto options = std::make_shared<Options>();
+    app->add_option("--repo", options->repo, "Directory of the repository")->required();
+    app->add_option("--keys", options->keys, "Directory of its keys (default: DIR.keys)");
+    app->add_option("artifact", options->id, "NAME@VERSION")->required();
+    app->add_option("tree", options->tree, "Directory to publish")->required();
+    app->add_option("--kind", options->kind, "code or config")->capture_default_str();
+    app->add_option("--unit", options->unit, "systemd unit that runs it, for example web.service");
+    app->add_option("--label", options->labels, "KEY=VALUE to record in the manifest; repeatable")
+        ->allow_extra_args(false);
+    auto* from =
+        app->add_option("--patch-from", options->patch_from,
+                        "Version to make patches from; repeatable (default: the last two)");
+    app->add_flag("--no-patch", options->no_patch, "Make no patches")->excludes(from);
+    app->add_option("--level", options->level,
+                    "Effort: 1 to 19, or max for the fewest bytes to move")
+        ->capture_default_str();
+    app->add_flag("--allow-setuid", options->allow_setuid,
+                  "Publish files with set-user-ID or set-group-ID bits");
+    add_json_flag(*app, context);
+    app->footer(
+        "With --json, progress and the result are JSON lines; the last line is the result.\n"
+        "Example: slipway publish --repo /srv/slipway web@1.1.0 build/out");
+    return {app, [options](const Context& given) { return run(*options, given); }};
+}
+
+} // namespace slipway::cli

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "common/repository/reader.h"
+
+namespace slipway::cli {
+
+/// A repository that is read, in a directory or behind a URL, with its metadata verified.
+class Remote {
+public:
+    /// `trusted_root`: the root.json that the reader has from elsewhere. Without it the
+    /// repository's own first root is taken, and a note on stderr says that nothing vouches for it.
+    [[nodiscard]] static Result<std::unique_ptr<Remote>> open(const std::string& location,
+                                                              const std::string& trusted_root);
+    ~Remote();
+    Remote(const Remote&) = delete;
+    Remote& operator=(const Remote&) = delete;
+
+    [[nodiscard]] RepositorySource& source() { return source_; }
+    [[nodiscard]] trust::Client& trusted() { return *client_; }
+
+private:
+    explicit Remote(const std::string& location) : source_(location) {}
+    RepositorySource source_;
+    std::filesystem::path metadata_; ///< A temporary directory; nothing is kept between runs.
+    std::unique_ptr<trust::Client> client_;
+};
+
+} // namespace slipway::cli
