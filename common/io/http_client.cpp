@@ -67,7 +67,7 @@ struct HttpClient::State {
     struct Free {
         void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
     };
-    std::unique_ptr<CURL, Free> handle{curl_easy_init()};
+    std::unique_ptr<CURL, Free> easy{curl_easy_init()};
 
     Result<Bytes> run(const std::string& url, const std::optional<std::string>& range,
                       const HttpLimits& limits, std::stop_token stop);
@@ -77,7 +77,7 @@ struct HttpClient::State {
 };
 
 void HttpClient::State::prepare(const std::string& url, const HttpLimits& limits) {
-    auto* const curl = handle.get();
+    auto* const curl = easy.get();
     curl_easy_reset(curl); // Keeps the connections.
     set(curl, CURLOPT_URL, url.c_str());
     set(curl, CURLOPT_PROTOCOLS_STR, "http,https,file");
@@ -99,7 +99,7 @@ Result<Bytes> HttpClient::State::run(const std::string& url,
     if (stop.stop_requested()) {
         return fail(Errc::cancelled, "GET " + printable(url));
     }
-    auto* const curl = handle.get();
+    auto* const curl = easy.get();
     prepare(url, limits);
     Transfer transfer;
     transfer.body_bytes_max = limits.body_bytes_max;
@@ -131,7 +131,7 @@ tl::unexpected<Error> HttpClient::State::explain(CURLcode code, const Transfer& 
                                                  const std::string& url, const char* detail) {
     const std::string what = "GET " + printable(url);
     long status = 0;
-    curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
     if (transfer.stop.stop_requested()) {
         return fail(Errc::cancelled, what);
     }
@@ -156,7 +156,7 @@ tl::unexpected<Error> HttpClient::State::explain(CURLcode code, const Transfer& 
 HttpClient::HttpClient() {
     init_curl_once();
     state_ = std::make_unique<State>();
-    assert(state_->handle != nullptr);
+    assert(state_->easy != nullptr);
 }
 HttpClient::~HttpClient() = default;
 HttpClient::HttpClient(HttpClient&&) noexcept = default;

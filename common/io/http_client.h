@@ -13,7 +13,7 @@
 namespace slipway {
 
 struct HttpLimits {
-    std::uint64_t body_bytes_max = 1024 * 1024;
+    std::uint64_t body_bytes_max = 1024ULL * 1024;
     std::chrono::milliseconds connect_timeout{5'000};
     std::chrono::milliseconds total_timeout{60'000};
     /// Slow-drip guard: below this rate for `stall_timeout` the transfer is given up.

@@ -25,7 +25,7 @@ bool has_swarm(const FetchRequest& request) {
 std::string explain(const FetchRequest& request, const Ledger& ledger) {
     std::string text = "pack " + request.pack.name() + ":";
     for (const auto& [source, event] : ledger.notes()) {
-        text += " " + source + ": " + event + ";";
+        text.append(" ").append(source).append(": ").append(event).append(";");
     }
     if (ledger.notes().empty()) {
         text += " no tracker, peer or web seed is known;";
@@ -126,6 +126,7 @@ Result<> Fetch::watch() {
         }
         if (complete()) {
             std::vector<Torrent*> involved;
+            involved.reserve(jobs_.size());
             for (const auto& job : jobs_) {
                 involved.push_back(job.torrent);
             }

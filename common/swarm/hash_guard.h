@@ -20,8 +20,8 @@ namespace slipway::swarm {
 /// Slipway never needs these messages, because the whole piece layer comes with the metainfo. So
 /// each connection is marked as one that does not speak them as soon as its handshake is done:
 /// libtorrent then sends none, and closes a connection on which one arrives. A piece that fails
-/// costs the sender a ban as with v1 torrents: at once if it sent the whole piece; else each
-/// sender's next piece comes from it alone, which tells them apart.
+/// costs the sender a ban as with v1 torrents if it
+/// sent the whole piece; else blame.h finds out who it was.
 ///
 /// And it reports blocks, pieces and the fate of connections to the ledger.
 ///

@@ -204,6 +204,9 @@ void Ledger::ban(const std::string& source) {
 }
 
 void Ledger::ban_peer(const std::string& peer, const std::string& address) {
+    if (banned().contains(peer)) {
+        return; // libtorrent and the guard may both find it guilty.
+    }
     ban(peer);
     const std::lock_guard lock(mutex_);
     if (bans_of_address_.size() < banned_max || bans_of_address_.contains(address)) {

@@ -57,7 +57,7 @@ Result<> PackSession::remove(const PackId& pack) {
     return state_->torrents->remove(pack);
 }
 
-Result<FetchReport> PackSession::fetch(std::vector<FetchRequest> requests,
+Result<FetchReport> PackSession::fetch(const std::vector<FetchRequest>& requests,
                                        std::chrono::milliseconds patience,
                                        const std::function<void(std::uint64_t)>& progress,
                                        std::stop_token stop) {

@@ -71,7 +71,7 @@ public:
     /// `progress` is called with payload bytes that arrived since the last call.
     /// Errors: Errc::unreachable after `patience` without any progress, saying for each source why;
     /// Errc::verification_failed when only bad data is to be had; Errc::cancelled.
-    [[nodiscard]] Result<FetchReport> fetch(std::vector<FetchRequest> requests,
+    [[nodiscard]] Result<FetchReport> fetch(const std::vector<FetchRequest>& requests,
                                             std::chrono::milliseconds patience,
                                             const std::function<void(std::uint64_t)>& progress,
                                             std::stop_token stop);

@@ -89,7 +89,7 @@ lt::session_params session_params(const SessionOptions& options) {
          {Settings::enable_dht, Settings::enable_lsd, Settings::enable_upnp,
           Settings::enable_natpmp, Settings::enable_incoming_utp, Settings::enable_outgoing_utp,
           Settings::enable_ip_notifier, Settings::rate_limit_ip_overhead, Settings::ssrf_mitigation,
-          Settings::listen_system_port_fallback}) {
+          Settings::listen_system_port_fallback, Settings::use_parole_mode}) {
         settings.set_bool(off, false);
     }
     // Several agents may share an address: tests, containers, network address translation.

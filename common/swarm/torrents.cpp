@@ -104,7 +104,7 @@ Result<std::unique_ptr<Torrents>> Torrents::start(const SessionOptions& options)
 
 Result<> Torrents::listen(const SessionOptions& options) {
     const std::string attempt = "listen for BitTorrent peers on " + options.listen;
-    const auto started = guarded(attempt, [&] {
+    auto started = guarded(attempt, [&] {
         session_ = std::make_unique<lt::session>(session_params(options));
         limit_all_peers(*session_);
         session_->set_alert_notify([signal = signal_] { signal->raise(); });
@@ -176,7 +176,7 @@ Result<> Torrents::remove(const PackId& pack) {
     }
     const auto handle = torrent->handle;
     const std::string attempt = "stop sharing pack " + pack.name();
-    const auto asked = guarded(attempt, [&] { session_->remove_torrent(handle); });
+    auto asked = guarded(attempt, [&] { session_->remove_torrent(handle); });
     packs_.erase(handle);
     torrents_.erase(pack);
     if (!asked) {
@@ -224,7 +224,7 @@ void Torrents::announce(Torrent& torrent) {
 Result<> Torrents::flush(const std::vector<Torrent*>& torrents) {
     std::set<lt::torrent_handle> waiting;
     flushed_.clear();
-    const auto asked = guarded("flush packs", [&] {
+    auto asked = guarded("flush packs", [&] {
         for (auto* const torrent : torrents) {
             torrent->handle.flush_cache();
             waiting.insert(torrent->handle);

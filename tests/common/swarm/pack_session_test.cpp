@@ -254,6 +254,23 @@ TEST_CASE("PackSession: a seeder with a bad byte beside a good one: the right by
     }
 }
 
+TEST_CASE("PackSession: one good seeder among three with bad bytes is enough", "[swarm]") {
+    const fakes::SamplePack pack(20 * mib);
+    const Seeder good(pack);
+    const Seeder one(pack, corrupted(pack.data, 5 * mib));
+    const Seeder same(pack, corrupted(pack.data, 5 * mib + 20'000));
+    const Seeder garbage(pack, fakes::noise(pack.id.bytes, 9));
+    const fakes::TemporaryDirectory directory;
+    const auto session = start_session();
+    auto request = request_for(pack, directory.path() / "pack");
+    request.peers = {one.address(), garbage.address(), same.address(), good.address()};
+    const auto report = fetch(*session, request);
+    REQUIRE(why(report) == "");
+    CHECK(fakes::read_whole(request.file) == pack.data);
+    CHECK(std::count(report->banned.begin(), report->banned.end(), good.name()) == 0);
+    CHECK(std::count(report->banned.begin(), report->banned.end(), garbage.name()) == 1);
+}
+
 TEST_CASE("PackSession: only bad bytes to be had is a failed verification that names the peer",
           "[swarm]") {
     const fakes::SamplePack pack(4 * mib);
