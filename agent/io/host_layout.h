@@ -1,0 +1,68 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "agent/core/release_id.h"
+#include "common/format/pack.h"
+
+namespace slipway::agent {
+
+/// Files of one service below ROOT/services/NAME:
+///
+///     current -> releases/<id>     what runs; switched by one rename(2)
+///     previous -> releases/<id>    what a rollback leads to
+///     releases/<id>/               read-only tree
+///     records/<id>/                manifest.json, index, packmap, release.json
+///     staging/                     what is being built; swept by every run
+///     state.json, lock
+///     spare                        blocks for a rollback when the disk is full
+struct ServicePaths {
+    std::string name;
+    std::filesystem::path directory;
+
+    [[nodiscard]] std::filesystem::path current() const { return directory / "current"; }
+    [[nodiscard]] std::filesystem::path previous() const { return directory / "previous"; }
+    [[nodiscard]] std::filesystem::path releases() const { return directory / "releases"; }
+    [[nodiscard]] std::filesystem::path records() const { return directory / "records"; }
+    [[nodiscard]] std::filesystem::path staging() const { return directory / "staging"; }
+    [[nodiscard]] std::filesystem::path state() const { return directory / "state.json"; }
+    [[nodiscard]] std::filesystem::path spare() const { return directory / "spare"; }
+    [[nodiscard]] std::filesystem::path lock() const { return directory / "lock"; }
+    [[nodiscard]] std::filesystem::path release(const ReleaseId& id) const {
+        return releases() / id.text;
+    }
+    [[nodiscard]] std::filesystem::path record(const ReleaseId& id) const {
+        return records() / id.text;
+    }
+};
+
+/// Files of a record.
+namespace record_file {
+inline constexpr const char* manifest = "manifest.json";
+inline constexpr const char* index = "index";
+inline constexpr const char* pack_map = "packmap";
+inline constexpr const char* release = "release.json";
+} // namespace record_file
+
+/// Files of a host below its state directory ROOT.
+struct HostLayout {
+    std::filesystem::path root;
+
+    [[nodiscard]] std::filesystem::path trust() const { return root / "trust"; }
+    [[nodiscard]] std::filesystem::path trust_lock() const { return root / "trust.lock"; }
+    [[nodiscard]] std::filesystem::path packs() const { return root / "packs"; }
+    [[nodiscard]] std::filesystem::path pack(const PackId& id) const { return packs() / id.name(); }
+    [[nodiscard]] std::filesystem::path metainfo(const PackId& id) const {
+        return packs() / (id.name() + ".torrent");
+    }
+    [[nodiscard]] std::filesystem::path services() const { return root / "services"; }
+    [[nodiscard]] ServicePaths service(const std::string& name) const {
+        return {name, services() / name};
+    }
+    /// Names of the services that this host has, sorted. A root without any gives none.
+    [[nodiscard]] Result<std::vector<std::string>> service_names() const;
+};
+
+} // namespace slipway::agent

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/core/seeder_info.h"
+#include "agent/io/host_layout.h"
+#include "agent/io/pack_files.h"
+#include "common/repository/reader.h"
+#include "common/swarm/pack_session.h"
+
+namespace slipway::agent {
+
+/// A place that was named with --seeder.
+struct Seeder {
+    std::string address;
+    std::string directory;          ///< Of a repository on this host, or empty.
+    std::optional<SeederInfo> info; ///< None: a plain web server, or not asked yet.
+};
+
+struct FetcherOptions {
+    std::string listen; ///< "IP:PORT" for peers; empty: loopback if all seeders are, else any.
+    std::chrono::milliseconds patience{30'000}; ///< Without any progress.
+};
+
+struct FetchTotals {
+    std::uint64_t fetched_bytes = 0; ///< Payload received, or copied from a directory.
+    std::uint64_t had_bytes = 0;     ///< Of wanted pieces: were on this host already.
+};
+
+struct PackRequest {
+    PackId pack;
+    std::vector<Range> wanted;
+};
+
+/// Gets parts of packs from seeders and peers into ROOT/packs: over BitTorrent where a seeder
+/// speaks it, from its web server where not, by copying where the repository is a directory of this
+/// host. What is there already and right is not fetched again. Every piece is verified against the
+/// pack's address, which is signed. Not thread-safe.
+class PackFetcher {
+public:
+    /// All must outlive the fetcher.
+    PackFetcher(const HostLayout& host, const std::vector<std::string>& seeders,
+                FetcherOptions options, Progress& progress);
+    ~PackFetcher();
+    PackFetcher(const PackFetcher&) = delete;
+    PackFetcher& operator=(const PackFetcher&) = delete;
+
+    /// Metainfo and stock of each pack: what fetch() would get, in whole pieces, pack by pack.
+    /// Errors: no seeder has right metainfo; each one's reason is told.
+    [[nodiscard]] Result<std::vector<std::vector<Range>>>
+    missing(const std::vector<PackRequest>& requests, std::stop_token stop);
+
+    /// Gets what missing() gave for `requests`; the blocks are reserved first. The seeders are
+    /// tried together; a bad one is told of by a note and left out.
+    [[nodiscard]] Result<> fetch(const std::vector<PackRequest>& requests, std::stop_token stop);
+
+    /// Shares what was fetched or found until `duration` is over or a stop is requested.
+    [[nodiscard]] Result<> share(std::chrono::seconds duration, std::stop_token stop);
+
+    [[nodiscard]] const FetchTotals& totals() const { return totals_; }
+
+private:
+    struct Known {
+        PackFile file;
+        std::vector<Range> wanted; ///< All that was ever asked for; merged.
+    };
+    [[nodiscard]] Result<Known*> know(const PackId& id, std::stop_token stop);
+    [[nodiscard]] Result<PackFile> load_metainfo(const PackId& id);
+    void ask_seeders(std::stop_token stop);
+    [[nodiscard]] Result<> start_session();
+    [[nodiscard]] swarm::FetchRequest request_for(const Known& known,
+                                                  const std::vector<Range>& wanted) const;
+    [[nodiscard]] Result<> copy_from_directories(PackFile& pack, std::vector<Range>& missing,
+                                                 std::stop_token stop);
+    [[nodiscard]] Result<> fetch_over_network(std::vector<swarm::FetchRequest> requests,
+                                              std::stop_token stop);
+    [[nodiscard]] bool has_network() const;
+
+    const HostLayout& host_;
+    FetcherOptions options_;
+    Progress& progress_;
+    std::vector<Seeder> seeders_;
+    bool asked_ = false;
+    std::map<PackId, Known> known_;
+    std::unique_ptr<swarm::PackSession> session_;
+    FetchTotals totals_;
+};
+
+} // namespace slipway::agent

@@ -1,0 +1,287 @@
+// Wiring of slipway-agent: options, signals, output. The work is in agent/io.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <functional>
+#include <iostream>
+#include <pthread.h>
+#include <stop_token>
+#include <thread>
+
+#include "agent/io/installer.h"
+#include "agent/io/release_commands.h"
+#include "agent/output.h"
+#include "common/core/errc.h"
+#include "common/trust/utc_time.h"
+
+namespace slipway::agent {
+namespace {
+
+struct Options {
+    std::string root = "/var/lib/slipway";
+    std::string artifact;
+    std::string service;
+    std::vector<std::string> seeders;
+    std::string trust;
+    std::string listen;
+    std::string release;
+    std::uint64_t lock_timeout_s = 30;
+    std::uint64_t share_s = 0;
+    std::uint64_t patience_s = 30;
+    std::size_t keep = 0;
+    bool json = false;
+    bool quiet = false;
+    bool all = false;
+    bool verify = false;
+    bool dry_run = false;
+};
+
+// SIGINT and SIGTERM become a stop request; a second one ends the process at once. The signals are
+// blocked in all threads but this one, which waits for them.
+class StopOnSignal {
+public:
+    StopOnSignal() {
+        sigemptyset(&signals_);
+        sigaddset(&signals_, SIGINT);
+        sigaddset(&signals_, SIGTERM);
+        sigaddset(&signals_, SIGUSR2); // Ends the wait.
+        pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+        waiter_ = std::thread([this] { wait(); });
+    }
+    ~StopOnSignal() {
+        pthread_kill(waiter_.native_handle(), SIGUSR2);
+        waiter_.join();
+    }
+    StopOnSignal(const StopOnSignal&) = delete;
+    StopOnSignal& operator=(const StopOnSignal&) = delete;
+    [[nodiscard]] std::stop_token token() const { return stop_.get_token(); }
+
+private:
+    void wait() {
+        int signal = 0;
+        while (sigwait(&signals_, &signal) == 0 && signal != SIGUSR2) {
+            if (!stop_.request_stop()) {
+                std::_Exit(static_cast<int>(ExitStatus::failed)); // The disk is valid at any time.
+            }
+        }
+    }
+    sigset_t signals_{};
+    std::stop_source stop_;
+    std::thread waiter_;
+};
+
+std::optional<std::string> if_given(const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional(text);
+}
+
+// What every command works with.
+struct Context {
+    const Options& options;
+    HostLayout host;
+    RealFileOps files;
+    Progress progress;
+    trust::TimePoint now;
+    std::stop_token stop;
+
+    [[nodiscard]] ReleaseCommands commands() {
+        return {host, files, progress,
+                trust::format_utc(std::chrono::time_point_cast<std::chrono::seconds>(now)),
+                std::chrono::seconds(options.lock_timeout_s)};
+    }
+};
+
+Result<InstallRequest> install_request(const Options& options, trust::TimePoint now) {
+    InstallRequest request;
+    request.service = options.service;
+    request.seeders = options.seeders;
+    request.lock_timeout = std::chrono::seconds(options.lock_timeout_s);
+    request.fetcher.listen = options.listen;
+    request.fetcher.patience = std::chrono::seconds(options.patience_s);
+    request.now = now;
+    if (!options.trust.empty()) {
+        request.trusted_root = options.trust;
+    }
+    return ArtifactId::parse(options.artifact).map([&](ArtifactId id) {
+        request.artifact = std::move(id);
+        return std::move(request);
+    });
+}
+
+Result<> run_install(Context& context) {
+    const auto request = install_request(context.options, context.now);
+    if (!request) {
+        return tl::unexpected(request.error());
+    }
+    Installer installer(context.host, context.files, context.progress);
+    return installer.run(*request, context.stop).and_then([&](const InstallResult& result) {
+        show_install(*request, result, context.options.json);
+        return installer.share(std::chrono::seconds(context.options.share_s), context.stop);
+    });
+}
+
+Result<> run_status(Context& context) {
+    return context.commands().status(if_given(context.options.service)).map([&](const auto& all) {
+        show_status(context.host, all, context.options.json);
+    });
+}
+
+Result<> run_releases(Context& context) {
+    return context.commands().status(if_given(context.options.service)).map([&](const auto& all) {
+        show_releases(all, context.options.json);
+    });
+}
+
+Result<std::optional<ReleaseId>> release_option(const Options& options) {
+    if (options.release.empty()) {
+        return std::nullopt;
+    }
+    return ReleaseId::parse(options.release).map([](ReleaseId id) { return std::optional(id); });
+}
+
+Result<> run_verify(Context& context) {
+    const auto release = release_option(context.options);
+    if (!release) {
+        return tl::unexpected(release.error());
+    }
+    return context.commands()
+        .verify(if_given(context.options.service), *release, context.options.all, context.stop)
+        .and_then([&](const std::vector<VerifiedRelease>& verified) -> Result<> {
+            show_verified(verified, context.options.json);
+            for (const auto& one : verified) {
+                if (!one.faults.empty()) {
+                    return fail(Errc::verification_failed,
+                                "release " + one.release.text + " of service " + one.service);
+                }
+            }
+            return {};
+        });
+}
+
+Result<> run_rollback(Context& context) {
+    const auto to = release_option(context.options);
+    if (!to) {
+        return tl::unexpected(to.error());
+    }
+    auto service = context.options.service;
+    if (service.empty()) {
+        const auto names = context.host.service_names();
+        if (!names || names->size() != 1) {
+            return fail(Errc::usage, "--service is needed unless the host has just one service");
+        }
+        service = names->front();
+    }
+    return context.commands()
+        .roll_back(service, *to, context.options.verify, context.stop)
+        .map([&](const auto& done) { show_rollback(service, done, context.options.json); });
+}
+
+Result<> run_gc(Context& context) {
+    return context.commands()
+        .collect_garbage(if_given(context.options.service), context.options.keep,
+                         context.options.dry_run)
+        .map([&](const auto& removed) {
+            show_garbage(removed, context.options.dry_run, context.options.json);
+        });
+}
+
+struct Command {
+    CLI::App* app;
+    Result<> (*run)(Context&);
+};
+
+std::vector<Command> declare(CLI::App& app, Options& options) {
+    const auto command = [&](const char* name, const char* what) {
+        auto* sub = app.add_subcommand(name, what);
+        sub->add_option("--root", options.root, "State directory of this host")
+            ->capture_default_str();
+        sub->add_flag("--json", options.json, "JSON lines on standard output");
+        sub->add_flag("--quiet", options.quiet, "No progress");
+        return sub;
+    };
+    const auto locks = [&](CLI::App* sub) {
+        sub->add_option("--lock-timeout", options.lock_timeout_s,
+                        "Seconds to wait for another run of the service")
+            ->capture_default_str();
+    };
+    const auto one_service = [&](CLI::App* sub) {
+        return sub->add_option("--service", options.service, "Service; all if not given");
+    };
+    auto* install = command("install", "Fetch, verify and switch to an artifact");
+    install->add_option("artifact", options.artifact, "NAME@VERSION")->required();
+    one_service(install)->required();
+    install->add_option("--seeder", options.seeders, "URL or directory; may be repeated")
+        ->required();
+    install->add_option("--trust", options.trust, "Root metadata to trust; needed the first time");
+    install->add_option("--share", options.share_s, "Seconds to share after the switch");
+    install->add_option("--listen", options.listen, "IP:PORT for peers");
+    install->add_option("--patience", options.patience_s, "Seconds without any progress")
+        ->capture_default_str();
+    locks(install);
+    auto* status = command("status", "What is current, and since when");
+    one_service(status);
+    auto* releases = command("releases", "All installed releases");
+    one_service(releases);
+    auto* verify = command("verify", "Read installed releases again and compare with their index");
+    one_service(verify);
+    verify->add_option("--release", options.release, "This release instead of the current one");
+    verify->add_flag("--all", options.all, "All releases");
+    auto* rollback = command("rollback", "Switch to the release before");
+    one_service(rollback);
+    rollback->add_option("--to", options.release, "An earlier release");
+    rollback->add_flag("--verify", options.verify, "Read the release again first");
+    locks(rollback);
+    auto* gc = command("gc", "Remove old releases, unused packs and leftovers");
+    one_service(gc);
+    gc->add_option("--keep", options.keep, "Releases to keep beside current and previous");
+    gc->add_flag("--dry-run", options.dry_run, "Only tell what would be removed");
+    locks(gc);
+    return {{install, run_install}, {status, run_status},     {releases, run_releases},
+            {verify, run_verify},   {rollback, run_rollback}, {gc, run_gc}};
+}
+
+Result<> check_names(const Options& options) {
+    if (options.service.empty()) {
+        return {};
+    }
+    return parse_service_name(options.service).map([](const std::string&) {});
+}
+
+int run(int argc, char** argv) {
+    Options options;
+    CLI::App app("Installs artifacts on this host, switches between releases and rolls back.\n"
+                 "Exit status: 0 done, 1 failed, 2 usage, 3 verification failed, 4 not found.",
+                 "slipway-agent");
+    app.require_subcommand(1);
+    app.set_version_flag("--version", SLIPWAY_VERSION);
+    const auto commands = declare(app, options);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : static_cast<int>(ExitStatus::usage);
+    }
+    const StopOnSignal signals;
+    const auto style = options.quiet && !options.json
+                           ? ProgressStyle::none
+                           : progress_style(fileno(stderr), options.json);
+    Context context{options,         {std::filesystem::absolute(options.root)}, {},
+                    Progress(style), std::chrono::system_clock::now(),          signals.token()};
+    for (const auto& [sub, work] : commands) {
+        if (!sub->parsed()) {
+            continue;
+        }
+        const auto done = check_names(options).and_then([&] { return work(context); });
+        if (!done) {
+            context.progress.finish();
+            show_error(done.error(), options.json);
+            return static_cast<int>(exit_status(done.error()));
+        }
+    }
+    return static_cast<int>(ExitStatus::done);
+}
+
+} // namespace
+} // namespace slipway::agent
+
+int main(int argc, char** argv) {
+    return slipway::agent::run(argc, argv);
+}
