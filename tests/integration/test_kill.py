@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Killed at any point, the next run finishes or starts over; `current` is always a whole release.
+
+The agent is killed at counted system calls (strace injects SIGKILL when the call is entered) and at
+random times. After each kill: `current` is exactly the old tree or the new one, and a second run
+ends with the new one and leaves nothing behind.
+"""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import BIN, DONE, FAILED, LONG, Case, Process, Seeder, main, remove_tree, snapshot
+
+# Calls that change the disk, in groups that are counted together.
+CALLS = (
+    "renameat2,rename",
+    "symlink,symlinkat",
+    "linkat",
+    "mkdir,mkdirat",
+    "fsync,fdatasync,syncfs",
+    "fallocate,ftruncate",
+    "fchmod,fchmodat",
+    "unlink,unlinkat",
+    "write",
+    "pwrite64",
+)
+
+
+def can_trace():
+    if not shutil.which("strace"):
+        return False
+    return subprocess.run(["strace", "-f", "true"], stderr=subprocess.DEVNULL).returncode == 0
+
+
+class Kill(Case):
+    def setUp(self):
+        super().setUp()
+        self.init_repo()
+        self.old = self.tree("1.0")
+        self.new = self.tree("1.1")
+        self.publish("1.0", self.old)
+        self.install("1.0", self.repo)
+        self.publish("1.1", self.new)
+        self.old_tree, self.new_tree = snapshot(self.old), snapshot(self.new)
+        self.fresh = self.home / "fresh"
+        subprocess.run(["cp", "-a", self.host(), self.fresh], check=True)
+
+    def reset(self):
+        remove_tree(self.host())
+        subprocess.run(["cp", "-a", self.fresh, self.host()], check=True)
+
+    def assert_whole(self, what):
+        tree = snapshot(self.current())
+        self.assertIn(tree, (self.old_tree, self.new_tree), what)
+        status = self.agent("status", "--root", self.host(), "--json").last_json()
+        version = "1.1" if tree == self.new_tree else "1.0"
+        self.assertEqual(status["services"][0]["current"]["artifact"], f"web@{version}", what)
+
+    def assert_second_run_ends_it(self, what):
+        self.assert_whole(what)
+        self.install("1.1", self.repo)
+        self.assertEqual(snapshot(self.current()), self.new_tree, what)
+        self.assert_tidy()
+        status = self.agent("status", "--root", self.host(), "--json").last_json()
+        self.assertEqual(status["services"][0]["previous"]["artifact"], "web@1.0", what)
+
+    def traced(self, calls, when, *command):
+        """The exit status of the agent with SIGKILL at the when'th of `calls`, -9 if it was."""
+        inject = f"inject={calls}:signal=KILL:when={when}"
+        ended = subprocess.run(
+            ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", inject]
+            + [str(BIN / "slipway-agent"), *map(str, command)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=120,
+        )
+        return ended.returncode
+
+    def points(self, calls, *command):
+        """How often the calls happen in an undisturbed run."""
+        log = self.home / "strace.log"
+        self.reset()
+        subprocess.run(
+            ["strace", "-f", "-qqq", "-o", log, "-e", f"trace={calls}"]
+            + [str(BIN / "slipway-agent"), *map(str, command)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
+        return sum("(" in line and "resumed>" not in line for line in open(log))
+
+    def kill_at_every(self, calls, command, check, points_max):
+        count = self.points(calls, *command)
+        points = list(range(1, count + 1))
+        if len(points) > points_max:  # The ends are where the state changes.
+            middle = random.sample(points[3:-8], points_max - 11)
+            points = points[:3] + sorted(middle) + points[-8:]
+        for when in points:
+            self.reset()
+            self.traced(calls, when, *command)
+            check(f"{calls} number {when} of {count}")
+
+    @unittest.skipUnless(can_trace(), "strace cannot trace here")
+    def test_install_killed_at_system_calls(self):
+        for calls in CALLS:
+            with self.subTest(calls):
+                self.kill_at_every(
+                    calls,
+                    self.install_args("1.1", self.repo),
+                    self.assert_second_run_ends_it,
+                    10_000 if LONG else 14,
+                )
+
+    @unittest.skipUnless(can_trace(), "strace cannot trace here")
+    def test_rollback_killed_at_system_calls(self):
+        self.install("1.1", self.repo)
+        remove_tree(self.fresh)
+        subprocess.run(["cp", "-a", self.host(), self.fresh], check=True)
+
+        def check(what):
+            self.assert_whole(what)
+            if snapshot(self.current()) == self.new_tree:
+                self.agent("rollback", "--root", self.host())
+            self.assertEqual(snapshot(self.current()), self.old_tree, what)
+            self.agent("gc", "--root", self.host())
+            self.assert_tidy()
+
+        for calls in ("renameat2,rename", "symlink,symlinkat", "fsync,fdatasync", "unlink,unlinkat"):
+            with self.subTest(calls):
+                self.kill_at_every(
+                    calls, ["rollback", "--root", self.host()], check, 10_000 if LONG else 14
+                )
+
+    def test_install_killed_at_random_times(self):
+        self.reset()
+        whole = self.install("1.1", self.repo).seconds
+        dice = random.Random(os.environ.get("SLIPWAY_TEST_SEED", "1"))
+        for run in range(200 if LONG else 15):
+            delay = dice.uniform(0, whole)
+            self.reset()
+            process = Process(
+                self, [BIN / "slipway-agent", *self.install_args("1.1", self.repo)]
+            )
+            time.sleep(delay)
+            process.signal(signal.SIGKILL)
+            process.wait()
+            process.end()
+            self.assert_second_run_ends_it(f"run {run}, killed after {delay:.3f} s")
+
+    def test_ctrl_c_leaves_nothing_half_done_and_a_second_run_goes_on(self):
+        # A server that takes its time, so that the signal comes in the middle.
+        from harness import FileServer
+
+        def slowly(path, body):
+            if path.startswith("packs/") and not path.endswith(".torrent"):
+                time.sleep(0.2)
+            return body
+
+        server = FileServer(self, self.repo, slowly)
+        stopped = 0
+        for delay in (0.05, 0.2, 0.5, 1.0):
+            self.reset()
+            process = Process(
+                self, [BIN / "slipway-agent", *self.install_args("1.1", server.url)]
+            )
+            time.sleep(delay)
+            process.signal(signal.SIGINT)
+            status = process.wait(10)
+            if status == FAILED:
+                stopped += 1
+                self.assertIn("stopped on request", process.errors())
+                self.assertEqual(snapshot(self.current()), self.old_tree)
+            else:
+                self.assertEqual(status, DONE)
+            self.assert_second_run_ends_it(f"stopped after {delay} s")
+        self.assertGreater(stopped, 0)
+
+
+if __name__ == "__main__":
+    main()
