@@ -29,7 +29,7 @@ TEST_CASE("packs: only the pieces that were asked for are copied, and reserved f
     REQUIRE(missing);
     CHECK(missing->front() == Range{packs.piece, packs.piece});
     REQUIRE(reserve_ranges(packs.pack, *missing));
-    CHECK(missing_ranges(packs.pack, packs.wanted, {}) == missing);
+    CHECK(*missing_ranges(packs.pack, packs.wanted, {}) == *missing);
     REQUIRE(copy_ranges(packs.pack, packs.source, *missing, packs.progress, {}));
     CHECK(missing_ranges(packs.pack, packs.wanted, {})->empty());
     CHECK(missing_ranges(packs.pack, {{0, 1}}, {})->size() == 1);
