@@ -208,7 +208,7 @@ std::vector<Command> declare(CLI::App& app, Options& options) {
     };
     auto* install = command("install", "Fetch, verify and switch to an artifact");
     install->add_option("artifact", options.artifact, "NAME@VERSION")->required();
-    one_service(install)->required();
+    install->add_option("--service", options.service, "Service to switch to it")->required();
     install->add_option("--seeder", options.seeders, "URL or directory; may be repeated")
         ->required();
     install->add_option("--trust", options.trust, "Root metadata to trust; needed the first time");

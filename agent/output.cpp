@@ -63,11 +63,10 @@ void show_install(const InstallRequest& request, const InstallResult& result, bo
     }
     std::cout << request.service << " is at " << request.artifact.text() << " ("
               << result.release.text << "): fetched " << human_bytes(result.fetch.fetched_bytes)
-              << ", reused " << human_bytes(result.build.linked_bytes + result.build.copied_bytes)
               << " of " << human_bytes(result.tree_bytes) << " ("
-              << percent_of(result.build.linked_bytes + result.build.copied_bytes,
-                            result.tree_bytes)
-              << ")\n"
+              << percent_of(result.fetch.fetched_bytes, result.tree_bytes) << "), "
+              << human_bytes(result.build.linked_bytes + result.build.copied_bytes)
+              << " in files that did not change\n"
               << std::flush;
 }
 
