@@ -165,7 +165,7 @@ class Refusals(Case):
 
     def test_two_installs_of_one_service(self):
         lock = self.host() / "services/web/lock"
-        holder = Process(self, ["flock", lock, "sleep", "30"])
+        holder = Process(self, ["flock", "--close", lock, "sleep", "30"])
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             outcome = self.install("1.1", self.repo, None, "--lock-timeout", "0", status=None)
