@@ -1,6 +1,7 @@
 #include "common/repository/content.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "common/core/errc.h"
 #include "common/io/parallel.h"
@@ -137,6 +138,9 @@ void Content::list_chunks() {
     const auto twice = std::ranges::unique(
         chunks_, [&](Chunk left, Chunk right) { return digest_of(left) == digest_of(right); });
     chunks_.erase(twice.begin(), twice.end());
+    std::ranges::sort(chunks_, {}, [](Chunk chunk) {
+        return std::tuple(!chunk.is_index(), chunk.name, chunk.chunk);
+    });
     chunks_.shrink_to_fit();
 }
 

@@ -39,8 +39,8 @@ public:
         [[nodiscard]] bool is_index() const { return name == index_name; }
         static constexpr std::uint32_t index_name = ~std::uint32_t{0};
     };
-    /// Each different chunk once, by digest; the first file in the order of the index stands for
-    /// all that hold it. The file index is one of them.
+    /// Each different chunk once: the file index, then those of files in the order of the tree; the
+    /// first file that holds a chunk stands for all.
     [[nodiscard]] const std::vector<Chunk>& chunks() const { return chunks_; }
     [[nodiscard]] const Sha256Digest& digest_of(Chunk chunk) const;
     [[nodiscard]] ChunkRef ref_of(Chunk chunk) const;

@@ -52,7 +52,8 @@ struct PublishResult {
 /// version in `patch_from`, or no repository; Errc::verification_failed for damage in the
 /// repository; Errc::cancelled; errors of the disk. All name the path.
 ///
-/// Memory: below 256 MiB besides about 200 bytes a name, whatever the length of files.
+/// Memory: below 200 MiB besides about 300 bytes a name, whatever the length of files; and while a
+/// file over 64 MiB is patched, up to 128 MiB of mapped pages, which the system can drop.
 [[nodiscard]] Result<PublishResult> publish(const PublishRequest& request,
                                             const std::stop_token& stop);
 
