@@ -48,7 +48,8 @@ void show(const ArtifactMetadata& artifact) {
         print_line("  unit      " + manifest.unit);
     }
     for (const auto& [key, value] : manifest.labels) {
-        print_line("  label     " + key + "=" + value);
+        std::string line = "  label     ";
+        print_line(line.append(key).append("=").append(value));
     }
     for (const auto& pack : artifact.packs.packs) {
         print_line("  pack      " + pack.id.name().substr(0, 16) + "  " +

@@ -35,9 +35,7 @@ std::vector<std::vector<std::size_t>> arrange(const std::vector<Arrangeable>& ch
                                               GroupLimits limits) {
     std::vector<std::size_t> order(chunks.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::ranges::stable_sort(order, [&](std::size_t left, std::size_t right) {
-        return order_key(chunks[left]) < order_key(chunks[right]);
-    });
+    std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(order_key(chunks[i]), i); });
     std::vector<std::vector<std::size_t>> groups;
     std::uint64_t bytes = 0;
     std::uint64_t base_bytes = 0;

@@ -15,7 +15,7 @@ inline constexpr std::uint64_t full_group_bytes = 4ULL * 1024 * 1024;
 /// Patches are decoded against bases that a host reads anyway, so their groups can be longer.
 inline constexpr std::uint64_t patch_group_bytes = 8ULL * 1024 * 1024;
 inline constexpr std::uint64_t patch_group_base_bytes = 32ULL * 1024 * 1024;
-inline constexpr std::size_t group_chunks_max = 16U * 1024;
+inline constexpr std::size_t group_chunks_max = std::size_t{16} * 1024;
 
 /// A chunk for which a block is to be found.
 struct Arrangeable {

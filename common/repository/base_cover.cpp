@@ -22,7 +22,7 @@ std::vector<std::size_t> by_usefulness(const Numbers& needed,
     }
     std::vector<std::size_t> order(packs.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::ranges::stable_sort(order, std::greater<>(), [&](std::size_t p) { return useful[p]; });
+    std::ranges::sort(order, {}, [&](std::size_t p) { return std::pair(~useful[p], p); });
     return order;
 }
 

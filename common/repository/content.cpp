@@ -133,14 +133,15 @@ void Content::list_chunks() {
             chunks_.push_back({static_cast<std::uint32_t>(name), static_cast<std::uint32_t>(i)});
         }
     }
-    std::ranges::stable_sort(
-        chunks_, [&](Chunk left, Chunk right) { return digest_of(left) < digest_of(right); });
+    const auto place = [](Chunk chunk) {
+        return std::tuple(!chunk.is_index(), chunk.name, chunk.chunk);
+    };
+    std::ranges::sort(chunks_, {},
+                      [&](Chunk chunk) { return std::tuple(digest_of(chunk), place(chunk)); });
     const auto twice = std::ranges::unique(
         chunks_, [&](Chunk left, Chunk right) { return digest_of(left) == digest_of(right); });
     chunks_.erase(twice.begin(), twice.end());
-    std::ranges::sort(chunks_, {}, [](Chunk chunk) {
-        return std::tuple(!chunk.is_index(), chunk.name, chunk.chunk);
-    });
+    std::ranges::sort(chunks_, {}, place);
     chunks_.shrink_to_fit();
 }
 

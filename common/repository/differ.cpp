@@ -94,6 +94,7 @@ Result<std::uint64_t> moved_bytes(RepositorySource& source, const PackMap& map,
             ranges[number].push_back({map.packs[number].toc_offset, map.packs[number].toc_bytes});
         }
         std::vector<PlanPack> packs;
+        packs.reserve(numbers.size());
         for (const auto number : numbers) {
             packs.push_back({&tocs.at(number)});
         }

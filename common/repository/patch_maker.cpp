@@ -105,6 +105,7 @@ Result<> PatchMaker::find_predecessors(const std::stop_token& stop) {
     }
     const std::vector<std::uint32_t> numbers(changed.begin(), changed.end());
     std::vector<Kin> fresh;
+    fresh.reserve(numbers.size());
     for (const auto name : numbers) {
         fresh.push_back({names[name].path, names[name].stamp.bytes});
     }
@@ -116,6 +117,7 @@ Result<> PatchMaker::find_predecessors(const std::stop_token& stop) {
     }
     std::ranges::sort(all_new);
     std::vector<Kin> old;
+    old.reserve(old_files_.size());
     for (const auto& file : old_files_) {
         old.push_back({file.path, file.bytes});
     }

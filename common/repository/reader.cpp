@@ -38,7 +38,7 @@ Result<Bytes> fetch_target(RepositorySource& source, const trust::Target& target
 
 Result<trust::Target> find_of(trust::Client& trusted, const std::string& path,
                               const ArtifactId& id) {
-    return trusted.find(path).map_error([&](Error error) {
+    return trusted.find(path).map_error([&](const Error& error) {
         return error.code == Errc::not_found ? Error{Errc::not_found, id.text()} : error;
     });
 }

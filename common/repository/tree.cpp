@@ -162,7 +162,9 @@ Result<> Tree::add_directory(const std::string& path, Options options,
         return tl::unexpected(names.error());
     }
     for (const auto& name : *names) {
-        const auto whole = path.empty() ? name : path + "/" + name;
+        auto whole = path;
+        whole += path.empty() ? "" : "/";
+        whole += name;
         if (auto added = add_name(fd.get(), whole, name.c_str(), options); !added) {
             return added;
         }
