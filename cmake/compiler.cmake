@@ -18,6 +18,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # ccache can then cache compilations that use a precompiled header.
   add_compile_options(-fpch-preprocess)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # libstdc++ 12's own stable_sort calls a function that it marks as deprecated.
+  add_compile_options(-Wno-deprecated-declarations)
+endif()
 include_directories(${CMAKE_SOURCE_DIR})
 add_compile_definitions(SLIPWAY_VERSION="${PROJECT_VERSION}")
 
