@@ -18,6 +18,10 @@ std::uint64_t decoded_length(const Block& block) {
     return bytes;
 }
 
+std::string chunk_name(const ChunkRef& chunk) {
+    return "chunk " + to_hex(chunk.key.bytes);
+}
+
 // A worker's buffer, kept from block to block and not cleared.
 std::span<std::uint8_t> worker_buffer(std::size_t bytes) {
     thread_local std::unique_ptr<std::uint8_t[]> buffer; // NOLINT(*-avoid-c-arrays)
@@ -125,16 +129,72 @@ Result<> BlockDecoder::run(const Job& job) {
 
 Result<> BlockDecoder::decode_large(const Job& job, ByteSpan base) {
     const auto& chunk = job.block.chunks.front();
-    auto target = builder_.map_chunk(chunk.key);
-    if (!target) { // Only a base, or a file system that cannot promise blocks.
+    auto target = builder_.open_target(chunk.key);
+    if (!target) {
+        return tl::unexpected(std::move(target.error()));
+    }
+    if (!*target || (*target)->bytes != chunk.bytes) { // Only a base, or only in small files.
         return decode_small(job, base);
     }
     const auto encoded = job.pack.bytes.subspan(job.block.offset, job.block.encoded_bytes);
-    const auto out = target->writable_bytes();
-    if (auto decoded = decode_block(job.block.codec, encoded, base, out); !decoded) {
-        return blame(job, decoded.error());
+    return base.empty() && decodes_in_pieces(job.block.codec, encoded)
+               ? decode_in_pieces_to(job, encoded, **target)
+               : decode_mapped_to(job, encoded, base, **target);
+}
+
+// Each piece is hashed and written while the processor's cache has it.
+Result<> BlockDecoder::decode_in_pieces_to(const Job& job, ByteSpan encoded,
+                                           const ChunkTarget& target) {
+    const auto& chunk = job.block.chunks.front();
+    Sha256 hash;
+    auto offset = target.offset;
+    Result<> written;
+    auto decoded =
+        slipway::decode_in_pieces(job.block.codec, encoded, chunk.bytes, [&](ByteSpan piece) {
+            hash.update(piece);
+            written = pwrite_all(target.fd.get(), piece, offset, chunk_name(chunk));
+            offset += piece.size();
+            return written;
+        });
+    if (!decoded) {
+        return written ? blame(job, decoded.error()) : written;
     }
-    return use_chunk(job, chunk, out);
+    return use_target(job, target, hash.finish());
+}
+
+Result<> BlockDecoder::decode_mapped_to(const Job& job, ByteSpan encoded, ByteSpan base,
+                                        const ChunkTarget& target) {
+    // A write to a mapped hole of a full disk is SIGBUS, so the blocks must be there.
+    if (::fallocate(target.fd.get(), 0, static_cast<off_t>(target.offset),
+                    static_cast<off_t>(target.bytes)) != 0) {
+        return decode_small(job, base);
+    }
+    Sha256Digest digest;
+    {
+        auto mapping = MappedFile::map(target.fd.get(), target.offset, target.bytes, true,
+                                       chunk_name(job.block.chunks.front()));
+        if (!mapping) {
+            return tl::unexpected(std::move(mapping.error()));
+        }
+        const auto out = mapping->writable_bytes();
+        if (auto decoded = decode_block(job.block.codec, encoded, base, out); !decoded) {
+            return blame(job, decoded.error());
+        }
+        digest = sha256(out);
+    } // Writing mapped pages to the disk would interrupt every processor for each of them.
+    return use_target(job, target, digest);
+}
+
+Result<> BlockDecoder::use_target(const Job& job, const ChunkTarget& target,
+                                  const Sha256Digest& digest) {
+    if (ChunkKey::of(digest) != job.block.chunks.front().key) {
+        return blame(job, Error{Errc::verification_failed, "it does not decode to its chunk"});
+    }
+    {
+        const std::scoped_lock lock(mutex_);
+        decoded_bytes_ += target.bytes;
+    }
+    return builder_.place_written(target, digest);
 }
 
 Result<> BlockDecoder::decode_small(const Job& job, ByteSpan base) {

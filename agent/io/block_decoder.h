@@ -23,8 +23,8 @@ struct PackBytes {
 
 /// Decodes a plan's blocks into a tree. Independent blocks are decoded in parallel; each chunk that
 /// the tree or a later block needs is checked by SHA-256 before it is used. Large chunks are
-/// decoded through mappings of their bases and of the file they are for, so that memory stays
-/// bounded: about 16 MiB a worker.
+/// written piece by piece as they are decoded, patches through mappings of their bases and of the
+/// file they are for, so that memory stays bounded: about 16 MiB a worker.
 ///
 /// A block whose result is wrong because a base is: the base is distrusted, the block left out, and
 /// what it was for stays wanted. With good bases the pack is at fault: Errc::verification_failed
@@ -47,6 +47,12 @@ private:
     };
     [[nodiscard]] Result<> run(const Job& job);
     [[nodiscard]] Result<> decode_large(const Job& job, ByteSpan base);
+    [[nodiscard]] Result<> decode_in_pieces_to(const Job& job, ByteSpan encoded,
+                                               const ChunkTarget& target);
+    [[nodiscard]] Result<> decode_mapped_to(const Job& job, ByteSpan encoded, ByteSpan base,
+                                            const ChunkTarget& target);
+    [[nodiscard]] Result<> use_target(const Job& job, const ChunkTarget& target,
+                                      const Sha256Digest& digest);
     [[nodiscard]] Result<> decode_small(const Job& job, ByteSpan base);
     [[nodiscard]] Result<> use_chunk(const Job& job, const ChunkRef& chunk, ByteSpan bytes);
     [[nodiscard]] Result<> keep_as_base(const ChunkKey& key, ByteSpan bytes);

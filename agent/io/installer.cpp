@@ -1,5 +1,6 @@
 #include "agent/io/installer.h"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <type_traits>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include "agent/io/artifact_packs.h"
 #include "agent/io/block_decoder.h"
 #include "agent/io/metadata_refresh.h"
+#include "agent/io/read_back.h"
 #include "agent/io/tree_verifier.h"
 #include "common/core/errc.h"
 #include "common/io/file_ops.h"
@@ -50,6 +52,7 @@ public:
                 return std::move(result_);
             })
             .map_error([&](Error why) {
+                read_back_.reset();
                 reservation_.reset();
                 (void)clear_staging(); // The next run does it if this one cannot.
                 return why;
@@ -177,9 +180,16 @@ private:
             .and_then([&](std::unique_ptr<TreeBuilder> builder) {
                 builder_ = std::move(builder);
                 decoder_.emplace(*builder_, installed_, staging / "scratch");
-                return plan();
+                return ReadBack::start(staging / "tree", tree_, progress_);
             })
-            .and_then([&] { return reserve(); });
+            .and_then([&](std::unique_ptr<ReadBack> read_back) {
+                read_back_ = std::move(read_back);
+                builder_->on_placed([&](const PlacedChunk& placed) {
+                    read_back_->add({placed.file, placed.chunk}, placed.is_new);
+                });
+                return phase("plan", 0, [&] { return plan(); });
+            })
+            .and_then([&] { return phase("reserve", 0, [&] { return reserve(); }); });
     }
 
     Result<> plan() {
@@ -265,7 +275,8 @@ private:
             .map([&](bool decoded) { return decoded && builder_->is_complete(); });
     }
 
-    // What the disk holds is what the index says; what is not is taken away again.
+    // What the disk holds is what the index says; what is not is taken away again. Contents were
+    // read back since the first was placed.
     Result<bool> check() {
         const auto& staging = store_.paths().staging();
         return builder_->finish()
@@ -276,13 +287,25 @@ private:
                 return phase("sync", 0, [&] { return sync_file_system(staging); });
             })
             .and_then([&] {
-                VerifyOptions options;
-                options.from_disk = [&](std::uint32_t file) { return builder_->is_new(file); };
-                return phase("verify", tree_.bytes, [&] {
-                    return verify_tree(staging / "tree", tree_, options, progress_, stop_);
-                });
+                return phase("verify", read_back_->waiting_bytes(), [&] { return faults(); });
             })
             .and_then([&](const std::vector<TreeFault>& faults) { return reject(faults); });
+    }
+
+    Result<std::vector<TreeFault>> faults() {
+        read_back_->synced();
+        auto names = verify_tree(store_.paths().staging() / "tree", tree_, {.read_contents = false},
+                                 progress_, stop_);
+        if (!names) {
+            return names;
+        }
+        return read_back_->finish(stop_).map([&](std::vector<TreeFault> all) {
+            all.insert(all.end(), names->begin(), names->end());
+            std::ranges::stable_sort(all, {}, &TreeFault::path);
+            const auto again = std::ranges::unique(all, {}, &TreeFault::path);
+            all.erase(again.begin(), again.end());
+            return all;
+        });
     }
 
     Result<bool> reject(const std::vector<TreeFault>& faults) {
@@ -373,6 +396,7 @@ private:
     Tree tree_;
     std::unique_ptr<TreeBuilder> builder_;
     std::optional<BlockDecoder> decoder_;
+    std::unique_ptr<ReadBack> read_back_;
     std::unique_ptr<SpaceReservation> reservation_;
     Plan plan_;
     std::uint64_t fetch_bytes_ = 0;

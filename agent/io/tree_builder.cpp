@@ -232,17 +232,28 @@ Result<> TreeBuilder::copy_file(std::uint32_t file, const fs::path& from) {
 
 void TreeBuilder::file_placed(std::uint32_t file, Origin origin) {
     const auto& entry = tree_.entries[file];
-    const std::scoped_lock lock(mutex_);
-    origins_[file] = origin;
-    mark(file, true);
-    if (origin == Origin::linked) {
-        ++report_.linked_files;
-        report_.linked_bytes += entry.bytes;
-    } else if (origin == Origin::copied) {
-        ++report_.copied_files;
-        report_.copied_bytes += entry.bytes;
+    {
+        const std::scoped_lock lock(mutex_);
+        origins_[file] = origin;
+        mark(file, true);
+        if (origin == Origin::linked) {
+            ++report_.linked_files;
+            report_.linked_bytes += entry.bytes;
+        } else if (origin == Origin::copied) {
+            ++report_.copied_files;
+            report_.copied_bytes += entry.bytes;
+        }
     }
     progress_.add(entry.bytes);
+    for (std::uint32_t i = 0; i < entry.chunks.size(); ++i) {
+        tell(file, i, origin != Origin::linked);
+    }
+}
+
+void TreeBuilder::tell(std::uint32_t file, std::uint32_t chunk, bool is_new) const {
+    if (on_placed_) {
+        on_placed_({file, chunk, is_new});
+    }
 }
 
 Result<> TreeBuilder::make_empty(const IndexEntry& entry) {
@@ -327,6 +338,7 @@ Result<> TreeBuilder::place_chunk(const Sha256Digest& digest, ByteSpan bytes) {
             origins_[target.file] = Origin::written;
         }
         progress_.add(bytes.size());
+        tell(target.file, target.chunk, true);
     }
     return {};
 }
@@ -367,29 +379,52 @@ Result<> TreeBuilder::write_part(const Target& target, ByteSpan bytes) {
     });
 }
 
-std::optional<MappedFile> TreeBuilder::map_chunk(const ChunkKey& key) {
+Result<std::optional<ChunkTarget>> TreeBuilder::open_target(const ChunkKey& key) {
     const auto targets = targets_of(key);
+    std::unique_lock lock(mutex_);
     const auto free = std::ranges::find_if(targets, [&](const Target& target) {
         return !target.placed && is_large(tree_.entries[target.file]);
     });
+    lock.unlock();
     if (free == targets.end()) {
         return std::nullopt;
     }
     const auto& entry = tree_.entries[free->file];
-    std::optional<MappedFile> mapping;
-    const auto mapped = walkers_.at(entry.path, [&](int parent, const char* name) -> Result<> {
-        const Fd fd(::openat(parent, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC));
-        const auto offset = free->chunk * chunk_bytes_max;
-        const auto length = chunk_length(entry.bytes, free->chunk);
-        // A write to a mapped hole of a full disk is SIGBUS, so the blocks must be there.
-        if (!fd ||
-            ::fallocate(fd.get(), 0, static_cast<off_t>(offset), static_cast<off_t>(length)) != 0) {
-            return {};
-        }
-        return MappedFile::map(fd.get(), offset, length, true, entry.path)
-            .map([&](MappedFile file) { mapping = std::move(file); });
-    });
-    return mapped ? std::move(mapping) : std::nullopt;
+    ChunkTarget target{{},
+                       free->chunk * chunk_bytes_max,
+                       chunk_length(entry.bytes, free->chunk),
+                       free->file,
+                       free->chunk};
+    return walkers_
+        .at(entry.path,
+            [&](int parent, const char* name) -> Result<> {
+                target.fd = Fd(::openat(parent, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+                return target.fd ? Result<>{} : fail_errno("open " + entry.path);
+            })
+        .map([&] { return std::optional(std::move(target)); });
+}
+
+Result<> TreeBuilder::place_written(const ChunkTarget& target, const Sha256Digest& digest) {
+    const auto& entry = tree_.entries[target.file];
+    if (entry.chunks[target.chunk] != digest) {
+        return fail(Errc::verification_failed, entry.path + ": wrong content");
+    }
+    (void)::sync_file_range(target.fd.get(), static_cast<off_t>(target.offset),
+                            static_cast<off_t>(target.bytes), SYNC_FILE_RANGE_WRITE);
+    const auto targets = targets_of(ChunkKey::of(digest));
+    {
+        const std::scoped_lock lock(mutex_);
+        const Target sought{ChunkKey::of(digest), target.file, target.chunk};
+        std::ranges::lower_bound(targets, sought, before)->placed = true;
+        origins_[target.file] = Origin::written;
+    }
+    progress_.add(target.bytes);
+    tell(target.file, target.chunk, true);
+    if (targets.size() == 1) {
+        return {};
+    }
+    return MappedFile::map(target.fd.get(), target.offset, target.bytes, false, entry.path)
+        .and_then([&](const MappedFile& bytes) { return place_chunk(digest, bytes.bytes()); });
 }
 
 } // namespace slipway::agent

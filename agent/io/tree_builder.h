@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -24,18 +25,35 @@ struct BuildReport {
     std::uint64_t copied_bytes = 0; ///< Of those, and of single chunks.
 };
 
+/// A chunk that is where the tree has it; its bytes do not change any more.
+struct PlacedChunk {
+    std::uint32_t file;  ///< Its number in Tree::entries.
+    std::uint32_t chunk; ///< Of that file.
+    bool is_new;         ///< Written by this run, not linked.
+};
+
+/// Where the bytes of a chunk of a large file go; open while it lives.
+struct ChunkTarget {
+    Fd fd;
+    std::uint64_t offset = 0;
+    std::uint64_t bytes = 0;
+    std::uint32_t file = 0;
+    std::uint32_t chunk = 0;
+};
+
 /// Builds a release's tree in an empty directory.
 ///
 /// Order of calls: make_directories and link_installed; copy_chunks and place_chunk until
 /// is_complete(); then finish. Single chunks count as placed only after their SHA-256 matched the
-/// index; whole files that were linked or copied are checked by verify_tree() afterwards, and
-/// reject() takes away those that proved wrong. Sources that prove wrong are distrusted in
+/// index; whole files that were linked or copied are read back afterwards, and reject() takes away
+/// those that proved wrong. Sources that prove wrong are distrusted in
 /// `installed`, and what they were for is wanted again.
 ///
 /// Names are walked step by step without following symlinks, and symlinks are made last. Files get
 /// their final mode when they are written; directories in finish().
 ///
-/// Threads: place_chunk() and map_chunk() may be called concurrently; nothing else.
+/// Threads: place_chunk(), open_target() and place_written() may be called concurrently; nothing
+/// else.
 class TreeBuilder {
 public:
     /// `directory` exists and is empty. `tree`, `installed` and `progress` must outlive the
@@ -53,6 +71,8 @@ public:
     [[nodiscard]] Space needed() const;
     /// Whose blocks to give back as files are written; may be null.
     void use(SpaceReservation* reservation) { reservation_ = reservation; }
+    /// Called for every chunk as it is placed, from any thread.
+    void on_placed(std::function<void(const PlacedChunk&)> hook) { on_placed_ = std::move(hook); }
 
     [[nodiscard]] Result<> make_directories();
     /// Links, else reflinks, else copies every file whose content an installed release has.
@@ -67,9 +87,12 @@ public:
     [[nodiscard]] bool is_missing(const ChunkKey& key) const;
     /// Where the tree has a chunk.
     [[nodiscard]] std::optional<ChunkPlace> place_of(const ChunkKey& key) const;
-    /// The bytes of a chunk's first place, within a large file, to be written through a mapping;
-    /// none if the file system cannot promise the blocks. Then give the mapping to place_chunk().
-    [[nodiscard]] std::optional<MappedFile> map_chunk(const ChunkKey& key);
+    /// A place, within a large file, that lacks the chunk, to be written by the caller; none if
+    /// only small files have it. Then place_written().
+    [[nodiscard]] Result<std::optional<ChunkTarget>> open_target(const ChunkKey& key);
+    /// The target holds the chunk: `digest` is that of the bytes written to it. Brings them to the
+    /// chunk's other places too.
+    [[nodiscard]] Result<> place_written(const ChunkTarget& target, const Sha256Digest& digest);
 
     [[nodiscard]] bool is_complete() const;
     /// Hard links, symlinks, modes of directories. The tree is then what the index says. May be
@@ -79,8 +102,6 @@ public:
     /// Takes a file that proved wrong away again, so that it is wanted anew, and distrusts its
     /// source. Errc::failed if it did not come from an installed release: the disk is at fault.
     [[nodiscard]] Result<> reject(std::uint32_t file);
-    /// Written by this run, not linked. `file` is a number in tree.files' sense.
-    [[nodiscard]] bool is_new(std::uint32_t file) const { return origins_[file] != Origin::linked; }
     [[nodiscard]] const BuildReport& report() const { return report_; }
 
 private:
@@ -101,6 +122,7 @@ private:
     [[nodiscard]] Result<> place_file(std::uint32_t file);
     [[nodiscard]] Result<> copy_file(std::uint32_t file, const std::filesystem::path& from);
     void file_placed(std::uint32_t file, Origin origin);
+    void tell(std::uint32_t file, std::uint32_t chunk, bool is_new) const;
     [[nodiscard]] Result<> copy_chunk(const ChunkKey& key);
     [[nodiscard]] Result<> make_empty(const IndexEntry& entry);
     [[nodiscard]] Result<> make_large(std::uint32_t file);
@@ -118,6 +140,7 @@ private:
     InstalledContent& installed_;
     Progress& progress_;
     SpaceReservation* reservation_ = nullptr;
+    std::function<void(const PlacedChunk&)> on_placed_;
     std::vector<Target> targets_; ///< Ordered by key.
     std::vector<Origin> origins_; ///< By number of the entry.
     std::vector<ChunkKey> corrupt_;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <unordered_set>
 
+#include "agent/io/content_check.h"
 #include "agent/io/directory_walker.h"
 #include "common/core/errc.h"
 #include "common/io/parallel.h"
@@ -16,19 +17,12 @@
 namespace slipway::agent {
 namespace {
 
-constexpr std::size_t read_bytes = 256 * 1024;
 constexpr std::uint64_t task_bytes = 4ULL * 1024 * 1024;
 constexpr std::size_t task_chunks = 64;
 
-// One chunk to read; a file without chunks is one item with no bytes.
-struct Item {
-    std::uint32_t entry;
-    std::uint32_t chunk;
-};
-
-// Runs of items that are worth a worker's while.
-std::vector<std::vector<Item>> tasks_of(const Tree& tree) {
-    std::vector<std::vector<Item>> tasks(1);
+// Runs of chunks that are worth a worker's while; a file without chunks is one without bytes.
+std::vector<std::vector<FileChunk>> tasks_of(const Tree& tree) {
+    std::vector<std::vector<FileChunk>> tasks(1);
     std::uint64_t bytes = 0;
     for (const auto number : tree.files) {
         const auto& entry = tree.entries[number];
@@ -66,9 +60,8 @@ public:
         }
         const auto tasks = tasks_of(tree_);
         auto done = parallel_for(tasks.size(), worker_count(), std::move(stop), [&](std::size_t i) {
-            read_ahead(tasks[i]);
             for (const auto& item : tasks[i]) {
-                check(item.entry,
+                check(item.file,
                       [&](int parent, const char* name) { return file(item, parent, name); });
             }
             return Result<>{};
@@ -122,12 +115,6 @@ private:
                       info.st_mode & 07777U, expected);
         return text.data();
     }
-    static Verdict cannot(const char* what) {
-        return errno == ENOENT ? "is missing"
-                               : std::string("cannot be ") + what + ": " +
-                                     std::generic_category().message(errno);
-    }
-
     Verdict directory(std::uint32_t number, int parent, const char* name) {
         struct stat info{};
         if (::fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -165,15 +152,13 @@ private:
                    : "is not a hard link to " + target;
     }
 
-    Verdict file(const Item& item, int parent, const char* name) {
-        const auto& entry = tree_.entries[item.entry];
-        // O_NONBLOCK: a FIFO that someone put there must not hold us.
-        const Fd fd(::openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-        if (!fd) {
-            return errno == ELOOP ? "is not a file" : cannot("opened");
-        }
+    Verdict file(FileChunk item, int parent, const char* name) {
+        const auto& entry = tree_.entries[item.file];
         struct stat info{};
-        if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+        if (::fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+            return cannot("examined");
+        }
+        if (!S_ISREG(info.st_mode)) {
             return "is not a file";
         }
         if (info.st_size != static_cast<off_t>(entry.bytes)) {
@@ -181,52 +166,11 @@ private:
                    std::to_string(entry.bytes);
         }
         auto verdict = wrong_mode(info, installed_mode(entry));
-        if (verdict.empty() && !entry.chunks.empty()) {
-            verdict = content(fd.get(), item);
+        if (verdict.empty() && options_.read_contents && !entry.chunks.empty()) {
+            progress_.add(chunk_length(entry.bytes, item.chunk));
+            verdict = wrong_content(parent, name, tree_, item, ReadFrom::cache);
         }
         return verdict;
-    }
-
-    // Drops what the page cache holds of files that the disk is to answer for, and has the disk
-    // fetch all of a task at once: one file at a time would wait for each.
-    void read_ahead(const std::vector<Item>& items) {
-        for (const auto& item : items) {
-            const auto& entry = tree_.entries[item.entry];
-            if (entry.chunks.empty() || !options_.from_disk || !options_.from_disk(item.entry)) {
-                continue;
-            }
-            const auto offset = static_cast<off_t>(item.chunk * chunk_bytes_max);
-            const auto length = static_cast<off_t>(chunk_length(entry.bytes, item.chunk));
-            (void)walkers_.at(entry.path, [&](int parent, const char* name) -> Result<> {
-                const Fd fd(::openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-                if (fd) {
-                    (void)::posix_fadvise(fd.get(), offset, length, POSIX_FADV_DONTNEED);
-                    (void)::posix_fadvise(fd.get(), offset, length, POSIX_FADV_WILLNEED);
-                }
-                return {}; // What is wrong with it is found when it is read.
-            });
-        }
-    }
-
-    Verdict content(int fd, const Item& item) {
-        thread_local Sha256 hash;
-        thread_local Bytes buffer(read_bytes);
-        const auto& entry = tree_.entries[item.entry];
-        auto offset = item.chunk * chunk_bytes_max;
-        auto left = chunk_length(entry.bytes, item.chunk);
-        progress_.add(left);
-        while (left > 0) {
-            const auto got = ::pread(fd, buffer.data(), std::min<std::uint64_t>(left, read_bytes),
-                                     static_cast<off_t>(offset));
-            if (got <= 0) {
-                (void)hash.finish();
-                return got < 0 ? cannot("read") : "is shorter than it was";
-            }
-            hash.update(ByteSpan(buffer).first(static_cast<std::size_t>(got)));
-            offset += static_cast<std::uint64_t>(got);
-            left -= static_cast<std::uint64_t>(got);
-        }
-        return hash.finish() == entry.chunks[item.chunk] ? "" : "content differs";
     }
 
     void find_extra() {

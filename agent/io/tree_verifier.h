@@ -24,9 +24,7 @@ struct TreeFault {
 inline constexpr std::size_t faults_max = 1000;
 
 struct VerifyOptions {
-    /// True for files that the page cache must not answer for: what was just written is read back
-    /// from the disk. May be empty.
-    std::function<bool(std::uint32_t entry)> from_disk;
+    bool read_contents = true;  ///< Else kinds, modes, lengths and links only.
     bool look_for_extra = true; ///< Also names that the index does not have.
 };
 

@@ -12,6 +12,9 @@
 namespace slipway {
 namespace {
 
+// What a level up to 19 makes of a large chunk.
+constexpr std::uint64_t pieces_window_bytes_max = 8ULL * 1024 * 1024;
+
 constexpr std::array<std::pair<Codec, std::string_view>, 4> codec_names = {{
     {Codec::stored, "stored"},
     {Codec::zstd, "zstd"},
@@ -138,6 +141,33 @@ Result<> decode_block(Codec codec, ByteSpan encoded, ByteSpan base, std::span<st
         return sdiff_decode(encoded, base, out);
     }
     return fail(Errc::verification_failed, "block has a codec that this version does not know");
+}
+
+bool decodes_in_pieces(Codec codec, ByteSpan encoded) {
+    if (codec != Codec::zstd) {
+        return codec == Codec::stored;
+    }
+    const auto window = zstd_window_bytes(encoded);
+    return window && *window <= pieces_window_bytes_max;
+}
+
+Result<> decode_in_pieces(Codec codec, ByteSpan encoded, std::uint64_t raw_bytes,
+                          const std::function<Result<>(ByteSpan)>& take) {
+    if (codec == Codec::zstd) {
+        return zstd_decode_in_pieces(encoded, raw_bytes, pieces_window_bytes_max, take);
+    }
+    constexpr std::size_t piece_bytes = 1024ULL * 1024;
+    if (codec != Codec::stored || encoded.size() != raw_bytes) {
+        return fail(Errc::verification_failed, "stored block has another length than its chunks");
+    }
+    for (auto left = encoded; !left.empty();) {
+        const auto piece = left.first(std::min(left.size(), piece_bytes));
+        if (auto taken = take(piece); !taken) {
+            return taken;
+        }
+        left = left.subspan(piece.size());
+    }
+    return {};
 }
 
 } // namespace slipway

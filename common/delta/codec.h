@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -51,5 +52,14 @@ struct Encoded {
 /// `out` holds after a failure is unspecified.
 [[nodiscard]] Result<> decode_block(Codec codec, ByteSpan encoded, ByteSpan base,
                                     std::span<std::uint8_t> out);
+
+/// True if decode_in_pieces() takes this encoding: a full one whose window is 8 MiB at most.
+[[nodiscard]] bool decodes_in_pieces(Codec codec, ByteSpan encoded);
+
+/// Decodes a full encoding of exactly `raw_bytes` and hands out its bytes in order, up to 1 MiB at
+/// a time. Memory: the window and 1 MiB. Untrusted input, as decode_block(). Errors:
+/// Errc::verification_failed, and what `take` gives, which ends it.
+[[nodiscard]] Result<> decode_in_pieces(Codec codec, ByteSpan encoded, std::uint64_t raw_bytes,
+                                        const std::function<Result<>(ByteSpan)>& take);
 
 } // namespace slipway

@@ -58,6 +58,18 @@ std::uint32_t little_endian(ByteSpan bytes) {
     return value;
 }
 
+/// Of a header of six bytes at least (RFC 8878, 3.1.1.1.2). A frame of a single segment has its
+/// content as its window.
+std::uint64_t window_of(ByteSpan encoded) {
+    if ((encoded[4] & 0x20U) != 0) {
+        return ZSTD_getFrameContentSize(encoded.data(), encoded.size());
+    }
+    const unsigned exponent = encoded[5] >> 3U;
+    const unsigned mantissa = encoded[5] & 7U;
+    const std::uint64_t base = 1ULL << (10 + exponent);
+    return base + base / 8 * mantissa;
+}
+
 /// The parts of a frame's header (RFC 8878, 3.1.1.1) that decide whether it is taken. zstd checks
 /// the rest; its own header parser is not among the functions that its shared library guarantees.
 Result<> check_header(ByteSpan encoded) {
@@ -69,15 +81,41 @@ Result<> check_header(ByteSpan encoded) {
     if ((descriptor & 3U) != 0) {
         return fail(Errc::verification_failed, "zstd frame asks for a dictionary");
     }
-    if ((descriptor & 0x20U) == 0) { // Else the window is as long as the content.
-        const unsigned exponent = encoded[5] >> 3U;
-        const unsigned mantissa = encoded[5] & 7U;
-        const std::uint64_t base = 1ULL << (10 + exponent);
-        if (base + base / 8 * mantissa > window_bytes_max) {
-            return fail(Errc::verification_failed, "zstd window is too large");
-        }
+    const auto window = window_of(encoded);
+    if ((descriptor & 0x20U) == 0 && window > window_bytes_max) {
+        return fail(Errc::verification_failed, "zstd window is too large");
     }
     return {};
+}
+
+/// A frame that is one, exactly `raw_bytes` long, and followed by nothing.
+Result<> check_frame(ByteSpan encoded, std::uint64_t raw_bytes) {
+    if (auto ok = check_header(encoded); !ok) {
+        return ok;
+    }
+    if (ZSTD_getFrameContentSize(encoded.data(), encoded.size()) != raw_bytes) {
+        return fail(Errc::verification_failed, "zstd frame has another length than its block");
+    }
+    if (ZSTD_findFrameCompressedSize(encoded.data(), encoded.size()) != encoded.size()) {
+        return fail(Errc::verification_failed, "zstd frame is truncated or something follows it");
+    }
+    return {};
+}
+
+tl::unexpected<Error> bad_frame(std::size_t code) {
+    return fail(Errc::verification_failed, std::string("zstd frame: ") + ZSTD_getErrorName(code));
+}
+
+ZSTD_DCtx& kept_decompressor() {
+    thread_local Decompressor kept;
+    if (!kept) {
+        kept.reset(ZSTD_createDCtx());
+    }
+    if (!kept) {
+        throw std::bad_alloc();
+    }
+    ZSTD_DCtx_reset(kept.get(), ZSTD_reset_session_and_parameters);
+    return *kept;
 }
 
 } // namespace
@@ -113,33 +151,57 @@ std::optional<Bytes> zstd_encode(ByteSpan raw, ByteSpan base, const ZstdTuning& 
 }
 
 Result<> zstd_decode(ByteSpan encoded, ByteSpan base, std::span<std::uint8_t> out) {
-    if (auto ok = check_header(encoded); !ok) {
-        return ok;
+    if (auto whole = check_frame(encoded, out.size()); !whole) {
+        return whole;
     }
-    if (ZSTD_getFrameContentSize(encoded.data(), encoded.size()) != out.size()) {
-        return fail(Errc::verification_failed, "zstd frame has another length than its block");
-    }
-    if (ZSTD_findFrameCompressedSize(encoded.data(), encoded.size()) != encoded.size()) {
-        return fail(Errc::verification_failed, "zstd frame is truncated or something follows it");
-    }
-    thread_local Decompressor kept;
-    if (!kept) {
-        kept.reset(ZSTD_createDCtx());
-    }
-    if (!kept) {
-        throw std::bad_alloc();
-    }
-    ZSTD_DCtx_reset(kept.get(), ZSTD_reset_session_and_parameters);
+    auto& context = kept_decompressor();
     if (!base.empty()) {
-        ZSTD_DCtx_refPrefix(kept.get(), base.data(), base.size());
+        ZSTD_DCtx_refPrefix(&context, base.data(), base.size());
     }
     const auto size =
-        ZSTD_decompressDCtx(kept.get(), out.data(), out.size(), encoded.data(), encoded.size());
+        ZSTD_decompressDCtx(&context, out.data(), out.size(), encoded.data(), encoded.size());
     if (ZSTD_isError(size)) {
-        return fail(Errc::verification_failed,
-                    std::string("zstd frame: ") + ZSTD_getErrorName(size));
+        return bad_frame(size);
     }
     if (size != out.size()) {
+        return fail(Errc::verification_failed, "zstd frame is shorter than its block");
+    }
+    return {};
+}
+
+std::optional<std::uint64_t> zstd_window_bytes(ByteSpan encoded) {
+    return check_header(encoded) ? std::optional(window_of(encoded)) : std::nullopt;
+}
+
+Result<> zstd_decode_in_pieces(ByteSpan encoded, std::uint64_t raw_bytes,
+                               std::uint64_t frame_window_bytes_max,
+                               const std::function<Result<>(ByteSpan)>& take) {
+    constexpr std::size_t piece_bytes = 1024ULL * 1024;
+    if (auto whole = check_frame(encoded, raw_bytes); !whole) {
+        return whole;
+    }
+    if (window_of(encoded) > frame_window_bytes_max) {
+        return fail(Errc::verification_failed, "zstd window is too large to decode in pieces");
+    }
+    auto& context = kept_decompressor();
+    Scratch piece(piece_bytes);
+    ZSTD_inBuffer in{encoded.data(), encoded.size(), 0};
+    std::uint64_t given = 0;
+    for (std::size_t left = 1; left != 0;) {
+        ZSTD_outBuffer out{piece.bytes().data(), piece_bytes, 0};
+        left = ZSTD_decompressStream(&context, &out, &in);
+        if (ZSTD_isError(left)) {
+            return bad_frame(left);
+        }
+        given += out.pos;
+        if (given > raw_bytes || (left != 0 && out.pos == 0 && in.pos == in.size)) {
+            return fail(Errc::verification_failed, "zstd frame has another length than its block");
+        }
+        if (auto taken = take(ByteSpan(piece.bytes()).first(out.pos)); !taken) {
+            return taken;
+        }
+    }
+    if (given != raw_bytes) {
         return fail(Errc::verification_failed, "zstd frame is shorter than its block");
     }
     return {};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <span>
 
@@ -34,5 +35,14 @@ struct ZstdTuning {
 /// that needs a dictionary, that has a window above 128 MiB, or that anything follows.
 /// Error: Errc::verification_failed.
 [[nodiscard]] Result<> zstd_decode(ByteSpan encoded, ByteSpan base, std::span<std::uint8_t> out);
+
+/// The window that a frame asks for; nothing if it is no frame or above the limit of zstd_decode().
+[[nodiscard]] std::optional<std::uint64_t> zstd_window_bytes(ByteSpan encoded);
+
+/// As zstd_decode() without a base, but hands the bytes out in order in pieces of 1 MiB at most.
+/// Memory: a window of `window_bytes_max` at most, and a piece.
+[[nodiscard]] Result<> zstd_decode_in_pieces(ByteSpan encoded, std::uint64_t raw_bytes,
+                                             std::uint64_t window_bytes_max,
+                                             const std::function<Result<>(ByteSpan)>& take);
 
 } // namespace slipway

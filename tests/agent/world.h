@@ -9,6 +9,7 @@
 
 #include "agent/core/tree.h"
 #include "agent/io/block_decoder.h"
+#include "agent/io/read_back.h"
 #include "agent/io/release_store.h"
 #include "agent/io/tree_builder.h"
 #include "agent/io/tree_verifier.h"
@@ -105,6 +106,7 @@ struct Host {
     ServicePaths paths{"web", home.path() / "services/web"};
     ReleaseStore store{disk, paths};
     Progress progress{ProgressStyle::none};
+    std::unique_ptr<ReadBack> read_back;
 
     struct Built {
         BuildReport report;
@@ -126,6 +128,10 @@ struct Host {
         std::filesystem::create_directories(paths.staging() / "scratch");
         auto builder = TreeBuilder::start(staged, tree, installed, progress).value();
         BlockDecoder decoder(*builder, installed, paths.staging() / "scratch");
+        read_back = ReadBack::start(staged, tree, progress).value();
+        builder->on_placed([&](const PlacedChunk& placed) {
+            read_back->add({placed.file, placed.chunk}, placed.is_new);
+        });
         if (auto made = builder->make_directories(); !made) {
             return tl::unexpected(made.error());
         }
@@ -139,6 +145,7 @@ struct Host {
                 break;
             }
         }
+        read_back.reset();
         built.report = builder->report();
         return adopt(version, index).map([&] { return built; });
     }
@@ -169,10 +176,14 @@ struct Host {
     }
 
     Result<bool> check(TreeBuilder& builder, const Tree& tree) {
-        auto faults = verify_tree(paths.staging() / "tree", tree, {}, progress, {});
-        if (!faults) {
-            return tl::unexpected(faults.error());
+        read_back->synced();
+        auto faults = read_back->finish({});
+        const auto names =
+            verify_tree(paths.staging() / "tree", tree, {.read_contents = false}, progress, {});
+        if (!faults || !names) {
+            return tl::unexpected(faults ? names.error() : faults.error());
         }
+        faults->insert(faults->end(), names->begin(), names->end());
         for (const auto& fault : *faults) {
             if (fault.entry == TreeFault::none) {
                 return fail(std::make_error_code(std::errc::io_error), fault.path);

@@ -22,6 +22,17 @@ bool refused(Codec codec, ByteSpan encoded, ByteSpan base, std::size_t size) {
     return !result && result.error().code == Errc::verification_failed;
 }
 
+Result<Bytes> in_pieces(Codec codec, ByteSpan encoded, std::size_t size) {
+    Bytes out;
+    return decode_in_pieces(codec, encoded, size,
+                            [&](ByteSpan piece) -> Result<> {
+                                CHECK(piece.size() <= 1024U * 1024U);
+                                out.insert(out.end(), piece.begin(), piece.end());
+                                return {};
+                            })
+        .map([&] { return std::move(out); });
+}
+
 } // namespace
 
 TEST_CASE("codec names: each codec is found by its name and no other", "[delta]") {
@@ -138,6 +149,52 @@ TEST_CASE("decode_block: a window above 128 MiB, a dictionary and a skippable fr
     CHECK(refused(Codec::zstd, frame, {}, 0));
     const Bytes skippable = {0x50, 0x2A, 0x4D, 0x18, 4, 0, 0, 0, 1, 2, 3, 4};
     CHECK(refused(Codec::zstd, skippable, {}, 0));
+}
+
+TEST_CASE("decode_in_pieces: gives what decode_block gives, for every length", "[delta]") {
+    for (const std::size_t size : {1U, 100U, 1024U * 1024U, 12'000'000U}) {
+        for (const auto& raw : {samples::text(size, size), samples::noise(size, 1)}) {
+            const auto encoded = encode_full(raw, {});
+            REQUIRE(decodes_in_pieces(encoded.codec, encoded.bytes));
+            CHECK(in_pieces(encoded.codec, encoded.bytes, size) == raw);
+        }
+    }
+    CHECK_FALSE(decodes_in_pieces(Codec::zstd_prefix, {}));
+    CHECK_FALSE(decodes_in_pieces(Codec::sdiff, {}));
+}
+
+TEST_CASE("decode_in_pieces: truncations, other lengths and larger windows are refused",
+          "[delta]") {
+    const auto raw = samples::text(3'000, 1);
+    const auto full = encode_full(raw, {});
+    REQUIRE(full.codec == Codec::zstd);
+    for (std::size_t length = 0; length < full.bytes.size(); ++length) {
+        CHECK_FALSE(in_pieces(full.codec, ByteSpan(full.bytes).first(length), raw.size()));
+    }
+    auto longer = full.bytes;
+    longer.push_back(0);
+    CHECK_FALSE(in_pieces(full.codec, longer, raw.size()));
+    CHECK_FALSE(in_pieces(full.codec, full.bytes, raw.size() - 1));
+    CHECK_FALSE(in_pieces(Codec::stored, raw, raw.size() + 1));
+    // Magic, descriptor, a window descriptor, content size, empty block.
+    Bytes frame = {0x28, 0xB5, 0x2F, 0xFD, 0x80, 13U << 3U, 0, 0, 0, 0, 1, 0, 0};
+    CHECK(in_pieces(Codec::zstd, frame, 0));
+    frame[5] = (13U << 3U) | 1U;
+    CHECK_FALSE(decodes_in_pieces(Codec::zstd, frame));
+    CHECK_FALSE(in_pieces(Codec::zstd, frame, 0));
+}
+
+TEST_CASE("decode_in_pieces: what the taker answers ends it", "[delta]") {
+    const auto raw = samples::text(3'000'000, 1);
+    const auto full = encode_full(raw, {});
+    int pieces = 0;
+    const auto done = decode_in_pieces(full.codec, full.bytes, raw.size(), [&](ByteSpan) {
+        ++pieces;
+        return fail(std::make_error_code(std::errc::no_space_on_device), "write");
+    });
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == std::errc::no_space_on_device);
+    CHECK(pieces == 1);
 }
 
 TEST_CASE("codecs: threads do not disturb each other", "[delta]") {

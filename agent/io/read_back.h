@@ -1,0 +1,72 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <vector>
+
+#include "agent/io/content_check.h"
+#include "agent/io/directory_walker.h"
+#include "agent/io/tree_verifier.h"
+#include "common/io/progress.h"
+
+namespace slipway::agent {
+
+/// Reads the files of a tree back and compares them with its index while the tree is still being
+/// built: the disk and the processors work at the same time.
+///
+/// What was written is read from the disk, whatever the page cache holds. Large chunks are read as
+/// soon as they are placed; small ones after synced(), because to ask the disk for them one by one
+/// would have them written one by one.
+///
+/// Threads: add() may be called concurrently. Its own threads end in finish() or the destructor.
+class ReadBack {
+public:
+    /// `tree` and `progress` must outlive it. Error: `directory` cannot be opened.
+    [[nodiscard]] static Result<std::unique_ptr<ReadBack>>
+    start(const std::filesystem::path& directory, const Tree& tree, Progress& progress);
+    ~ReadBack(); ///< Gives up what was not read yet.
+    ReadBack(const ReadBack&) = delete;
+    ReadBack& operator=(const ReadBack&) = delete;
+
+    /// The chunk's bytes are in their place and stay as they are. `is_new`: written, not linked.
+    void add(FileChunk at, bool is_new);
+    /// Everything added was written to the disk.
+    void synced();
+    /// Bytes that were added and not read yet.
+    [[nodiscard]] std::uint64_t waiting_bytes() const;
+    /// Waits until everything added was read, after synced(). The faults, in no order; none if all
+    /// is right. Then more can be added. Error: Errc::cancelled.
+    [[nodiscard]] Result<std::vector<TreeFault>> finish(std::stop_token stop);
+
+private:
+    struct Item {
+        FileChunk at;
+        ReadFrom from;
+    };
+    ReadBack(WalkerPool walkers, const Tree& tree, Progress& progress);
+    void work(const std::stop_token& stop);
+    [[nodiscard]] bool all_read() const {
+        return ready_.empty() && after_sync_.empty() && reading_ == 0;
+    }
+    [[nodiscard]] std::uint64_t bytes_of(FileChunk at) const;
+
+    WalkerPool walkers_;
+    const Tree& tree_;
+    Progress& progress_;
+    mutable std::mutex mutex_; ///< Guards what follows.
+    std::condition_variable_any changed_;
+    std::deque<Item> ready_;
+    std::vector<Item> after_sync_;
+    std::size_t reading_ = 0;
+    std::uint64_t waiting_bytes_ = 0;
+    bool shows_progress_ = false;
+    std::vector<TreeFault> faults_;
+    std::vector<std::jthread> threads_; ///< Last: they use all of the above.
+};
+
+} // namespace slipway::agent
