@@ -11,6 +11,8 @@
 #include "common/io/log.h"
 #include "common/swarm/metainfo.h"
 #include "common/swarm/pack_session.h"
+#include "common/tls/credentials.h"
+#include "common/tls/flags.h"
 #include "seeder/core/http_rules.h"
 #include "seeder/core/tracker.h"
 #include "seeder/io/http_server.h"
@@ -25,20 +27,40 @@ struct Options {
     std::uint16_t bittorrent_port = 0;
     std::string region;
     std::uint64_t upload_bytes_per_s_max = 0;
+    tls::TlsFiles tls;
     bool open = false;
     bool json = false;
 };
 
 Result<ListenAddress> checked_address(const Options& options) {
     auto address = parse_listen_address(options.listen);
-    if (address && !address->loopback && !options.open) {
+    if (address && !address->loopback && !options.open && !options.tls.given()) {
         return fail(
             Errc::usage,
             "--listen " + options.listen +
-                ": without certificates a seeder listens on loopback only; --open says that "
-                "anyone who reaches this address may read the repository");
+                ": without certificates (--tls-cert, --tls-key, --tls-ca) a seeder listens on "
+                "loopback only; --open says that anyone who reaches this address may read the "
+                "repository");
+    }
+    if (options.open && options.tls.given()) {
+        return fail(Errc::usage, "--open lets anyone in, --tls-cert only the fleet: give one");
     }
     return address;
+}
+
+// A seeder's certificate has to say so: agents refuse any other at the other end.
+Result<std::shared_ptr<tls::Credentials>> load_credentials(const tls::TlsFiles& files) {
+    if (!files.given()) {
+        return tls::check_complete(files).map([] { return std::shared_ptr<tls::Credentials>(); });
+    }
+    return tls::Credentials::load(files).and_then(
+        [&](std::shared_ptr<tls::Credentials> loaded) -> Result<std::shared_ptr<tls::Credentials>> {
+            if (const auto self = loaded->self(); self.role != Role::seeder) {
+                return fail(Errc::usage, "--tls-cert " + files.certificate.string() + " is of " +
+                                             self.text() + ", not of a seeder");
+            }
+            return loaded;
+        });
 }
 
 Result<> check_repository(const std::filesystem::path& repository) {
@@ -62,14 +84,16 @@ SwarmHash swarm_hash(const PackId& pack) {
 // Scripts read this line to learn the ports; it is the first one on standard output.
 void announce_ports(const Options& options, const ListenAddress& address, std::uint16_t http_port,
                     std::uint16_t bittorrent_port) {
+    const std::string scheme = options.tls.given() ? "https" : "http";
     const auto http = host_port(address.ip, http_port);
     const auto bittorrent = host_port(address.ip, bittorrent_port);
     if (options.json) {
         const nlohmann::json line = {
-            {"event", "listening"}, {"http", http}, {"bittorrent", bittorrent}};
+            {"event", "listening"}, {scheme, http}, {"bittorrent", bittorrent}};
         std::cout << line.dump() << std::endl;
     } else {
-        std::cout << "listening http=" << http << " bittorrent=" << bittorrent << std::endl;
+        std::cout << "listening " << scheme << "=" << http << " bittorrent=" << bittorrent
+                  << std::endl;
     }
 }
 
@@ -80,6 +104,10 @@ Result<> run(const Options& options) {
     }
     if (auto there = check_repository(options.repository); !there) {
         return there;
+    }
+    auto credentials = load_credentials(options.tls);
+    if (!credentials) {
+        return tl::unexpected(credentials.error());
     }
     auto session =
         swarm::PackSession::start({.listen = host_port(address->ip, options.bittorrent_port),
@@ -93,7 +121,8 @@ Result<> run(const Options& options) {
     Tracker tracker(TrackerOptions{}, std::random_device{}());
     HttpServer server({.repository = options.repository,
                        .region = options.region,
-                       .bittorrent_port = (*session)->port()},
+                       .bittorrent_port = (*session)->port(),
+                       .credentials = std::move(*credentials)},
                       tracker, pool);
     if (auto listening = server.listen(io, *address); !listening) {
         return listening;
@@ -110,6 +139,7 @@ Result<> run(const Options& options) {
     signals.async_wait([&stop](const auto& /*error*/, int /*signal*/) { stop.request_stop(); });
     const std::stop_callback no_more_signals{stop.get_token(), [&signals] { signals.cancel(); }};
     net::co_spawn(io, server.serve(stop.get_token()), rethrow);
+    net::co_spawn(io, server.expire_pushes(stop.get_token()), rethrow);
     net::co_spawn(io, watch.run(stop.get_token()), rethrow);
     announce_ports(options, *address, server.port(), (*session)->port());
     io.run();
@@ -159,6 +189,7 @@ int main(int argc, char** argv) {
     run_command->add_flag(
         "--open", options.open,
         "Listen beyond loopback without certificates: anyone who reaches it may read");
+    slipway::tls::add_flags(*run_command, options.tls);
     run_command->add_flag("--json", options.json, "Print events as JSON lines");
     try {
         app.parse(argc, argv);

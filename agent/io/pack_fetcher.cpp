@@ -38,7 +38,7 @@ void PackFetcher::ask_seeders(std::stop_token stop) {
     if (std::exchange(asked_, true)) {
         return;
     }
-    HttpClient http;
+    HttpClient http(options_.tls);
     HttpLimits limits;
     limits.body_bytes_max = seeder_info_bytes_max;
     limits.total_timeout = std::chrono::seconds(10);
@@ -72,7 +72,8 @@ Result<PackFile> PackFetcher::load_metainfo(const PackId& id) {
     std::string reasons;
     auto code = make_error_code(Errc::unreachable);
     for (const auto& seeder : seeders_) {
-        RepositorySource source(seeder.directory.empty() ? seeder.address : seeder.directory);
+        RepositorySource source(seeder.directory.empty() ? seeder.address : seeder.directory,
+                                options_.tls);
         const auto path = layout::metainfo_path(id);
         const auto what = join_url(seeder.address, path);
         auto bytes = source.fetch(path, limit);

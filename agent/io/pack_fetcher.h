@@ -26,6 +26,7 @@ struct Seeder {
 struct FetcherOptions {
     std::string listen; ///< "IP:PORT" for peers; empty: loopback if all seeders are, else any.
     std::chrono::milliseconds patience{30'000}; ///< Without any progress.
+    std::shared_ptr<HttpTls> tls; ///< For https seeders; none: the system's authorities.
 };
 
 struct FetchTotals {

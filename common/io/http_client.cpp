@@ -21,6 +21,7 @@ void init_curl_once() {
 constexpr std::size_t refusal_text_bytes_max = 1024;
 
 struct Transfer {
+    const char* method = "GET";
     Bytes body;
     std::string refusal_text; ///< Of a 4xx status: the server's reason.
     std::uint64_t body_bytes_max = 0;
@@ -39,7 +40,7 @@ Wanted wanted(Transfer& transfer) {
     long status = 0;
     curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
     transfer.range_ignored = transfer.range_asked && status == 200;
-    if (status >= 400 && status < 500) {
+    if (status >= 400) {
         return Wanted::reason;
     }
     return status < 300 && !transfer.range_ignored ? Wanted::body : Wanted::nothing; // 0: file://
@@ -80,6 +81,13 @@ void set(CURL* handle, CURLoption option, T value) {
 
 } // namespace
 
+namespace {
+struct FreeHeaders {
+    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using HeaderList = std::unique_ptr<curl_slist, FreeHeaders>;
+} // namespace
+
 struct HttpClient::State {
     struct Free {
         void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
@@ -89,8 +97,9 @@ struct HttpClient::State {
     std::string tls_refusal; ///< Why a server's certificate was refused in the last handshake.
 
     Result<Bytes> run(const std::string& url, const std::optional<std::string>& range,
-                      const HttpLimits& limits, std::stop_token stop);
+                      const HttpUpload* upload, const HttpLimits& limits, std::stop_token stop);
     void prepare(const std::string& url, const HttpLimits& limits);
+    [[nodiscard]] HeaderList prepare_upload(const HttpUpload& upload);
     [[nodiscard]] tl::unexpected<Error> explain(CURLcode code, const Transfer& transfer,
                                                 const std::string& url, const char* detail);
 };
@@ -160,15 +169,34 @@ void HttpClient::State::prepare(const std::string& url, const HttpLimits& limits
     }
 }
 
+HeaderList HttpClient::State::prepare_upload(const HttpUpload& upload) {
+    auto* const curl = easy.get();
+    // "Expect: 100-continue" would cost a round trip before each part.
+    curl_slist* list = curl_slist_append(nullptr, "Expect:");
+    list = curl_slist_append(list, "Content-Type: application/octet-stream");
+    if (!upload.content_range.empty()) {
+        list = curl_slist_append(list, ("Content-Range: " + upload.content_range).c_str());
+    }
+    set(curl, CURLOPT_POST, 1L);
+    set(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(upload.body.size()));
+    set(curl, CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(upload.body.data()));
+    set(curl, CURLOPT_CUSTOMREQUEST, upload.method);
+    set(curl, CURLOPT_HTTPHEADER, list);
+    return HeaderList(list);
+}
+
 Result<Bytes> HttpClient::State::run(const std::string& url,
                                      const std::optional<std::string>& range,
-                                     const HttpLimits& limits, std::stop_token stop) {
+                                     const HttpUpload* upload, const HttpLimits& limits,
+                                     std::stop_token stop) {
+    Transfer transfer;
+    transfer.method = upload != nullptr ? upload->method : "GET";
     if (stop.stop_requested()) {
-        return fail(Errc::cancelled, "GET " + printable(url));
+        return fail(Errc::cancelled, std::string(transfer.method) + " " + printable(url));
     }
     auto* const curl = easy.get();
     prepare(url, limits);
-    Transfer transfer;
+    const auto headers = upload != nullptr ? prepare_upload(*upload) : HeaderList();
     transfer.body_bytes_max = limits.body_bytes_max;
     transfer.handle = curl;
     transfer.range_asked = range.has_value() && !url.starts_with("file:");
@@ -196,7 +224,7 @@ Result<Bytes> HttpClient::State::run(const std::string& url,
 
 tl::unexpected<Error> HttpClient::State::explain(CURLcode code, const Transfer& transfer,
                                                  const std::string& url, const char* detail) {
-    const std::string what = "GET " + printable(url);
+    const std::string what = std::string(transfer.method) + " " + printable(url);
     long status = 0;
     curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
     if (transfer.stop.stop_requested()) {
@@ -218,7 +246,11 @@ tl::unexpected<Error> HttpClient::State::explain(CURLcode code, const Transfer& 
         return fail(Errc::verification_failed, what + ": " + tls_refusal);
     }
     if (code == CURLE_PEER_FAILED_VERIFICATION) {
-        return fail(Errc::verification_failed, what + ": " + detail);
+        return fail(Errc::verification_failed,
+                    what + ": " + detail +
+                        (tls ? ""
+                             : "; for a seeder with a fleet's own authority give --tls-cert, "
+                               "--tls-key and --tls-ca"));
     }
     if (auto alert = certificate_alert(detail)) {
         return fail(Errc::forbidden, what + ": " + *alert);
@@ -228,8 +260,11 @@ tl::unexpected<Error> HttpClient::State::explain(CURLcode code, const Transfer& 
     }
     if (status >= 300 || (code == CURLE_OK && status != 0)) {
         const auto reason = without_line_ends(transfer.refusal_text);
-        return fail(Errc::unreachable, what + ": HTTP status " + std::to_string(status) +
-                                           (reason.empty() ? "" : ": " + reason));
+        const auto code_of = status == 422   ? Errc::verification_failed
+                             : status == 409 ? Errc::failed
+                                             : Errc::unreachable;
+        return fail(code_of, what + ": HTTP status " + std::to_string(status) +
+                                 (reason.empty() ? "" : ": " + reason));
     }
     return fail(Errc::unreachable,
                 what + ": " + (*detail != '\0' ? detail : curl_easy_strerror(code)));
@@ -247,7 +282,12 @@ HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 
 Result<Bytes> HttpClient::get(const std::string& url, const HttpLimits& limits,
                               std::stop_token stop) {
-    return state_->run(url, std::nullopt, limits, std::move(stop));
+    return state_->run(url, std::nullopt, nullptr, limits, std::move(stop));
+}
+
+Result<Bytes> HttpClient::send(const std::string& url, const HttpUpload& upload,
+                               const HttpLimits& limits, std::stop_token stop) {
+    return state_->run(url, std::nullopt, &upload, limits, std::move(stop));
 }
 
 Result<Bytes> HttpClient::get_range(const std::string& url, std::uint64_t offset,
@@ -257,7 +297,7 @@ Result<Bytes> HttpClient::get_range(const std::string& url, std::uint64_t offset
     const auto range = std::to_string(offset) + "-" + std::to_string(offset + bytes - 1);
     HttpLimits exact = limits;
     exact.body_bytes_max = bytes;
-    return state_->run(url, range, exact, std::move(stop))
+    return state_->run(url, range, nullptr, exact, std::move(stop))
         .and_then([&](Bytes body) -> Result<Bytes> {
             if (body.size() != bytes) {
                 return fail(Errc::verification_failed,

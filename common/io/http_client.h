@@ -34,7 +34,14 @@ struct HttpLimits {
     std::chrono::seconds stall_timeout{10};
 };
 
-/// Blocking GET over http://, https:// and file:// with keep-alive between calls (libcurl).
+/// What a request carries to the server.
+struct HttpUpload {
+    const char* method = "PUT"; ///< "PUT" or "POST".
+    ByteSpan body;
+    std::string content_range; ///< Header value, or empty.
+};
+
+/// Blocking requests over http://, https:// and file:// with keep-alive between calls (libcurl).
 /// An https server is checked before any byte of a request is sent: by `tls` if one is given (its
 /// name is checked too), else against the system's authorities.
 /// Not thread-safe. No redirects are followed. Proxies come from the usual environment variables,
@@ -59,6 +66,12 @@ public:
     [[nodiscard]] Result<Bytes> get_range(const std::string& url, std::uint64_t offset,
                                           std::uint64_t bytes, const HttpLimits& limits = {},
                                           std::stop_token stop = {});
+
+    /// Sends `upload` and gives the body of the reply. Errors: as for get(); further
+    /// Errc::verification_failed for 422 and Errc::failed for 409, with the server's reason.
+    /// `limits.bytes_per_s_min` counts while the server works on its reply, too.
+    [[nodiscard]] Result<Bytes> send(const std::string& url, const HttpUpload& upload,
+                                     const HttpLimits& limits = {}, std::stop_token stop = {});
 
     struct State; ///< Complete in the .cpp only.
 
