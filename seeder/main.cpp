@@ -81,10 +81,10 @@ Result<> run(const Options& options) {
     if (auto there = check_repository(options.repository); !there) {
         return there;
     }
-    auto session =
-        swarm::PackSession::start({.listen = host_port(address->ip, options.bittorrent_port),
-                                   .upload_bytes_per_s_max = options.upload_bytes_per_s_max,
-                                   .download_bytes_per_s_max = 0});
+    swarm::SessionOptions swarms;
+    swarms.listen = host_port(address->ip, options.bittorrent_port);
+    swarms.upload_bytes_per_s_max = options.upload_bytes_per_s_max;
+    auto session = swarm::PackSession::start(swarms);
     if (!session) {
         return tl::unexpected(session.error());
     }
