@@ -32,6 +32,8 @@ struct Command {
 [[nodiscard]] Command inspect_command(CLI::App& parent, Context& context);
 [[nodiscard]] Command diff_command(CLI::App& parent, Context& context);
 [[nodiscard]] Command verify_command(CLI::App& parent, Context& context);
+/// `slipway ca init|issue|revoke|crl|list`.
+[[nodiscard]] std::vector<Command> ca_commands(CLI::App& parent, Context& context);
 
 /// The flag that all commands have.
 void add_json_flag(CLI::App& app, Context& context);

@@ -21,6 +21,7 @@ Examples:
   slipway publish --repo /srv/slipway web@1.0.0 build/out --unit web.service
   slipway diff --repo /srv/slipway web@1.0.0 web@1.1.0
   slipway verify --repo /srv/slipway
+  slipway ca issue --ca fleet-ca seeder/eu --dns seeder.eu.example --out seeder-eu
 )";
 
 int to_int(ExitStatus status) {
@@ -66,11 +67,14 @@ int run(int argc, char** argv) {
     Context context;
     auto* repo = app.add_subcommand("repo", "Set up a repository");
     repo->require_subcommand(1);
-    const std::vector<Command> commands{
+    std::vector<Command> commands{
         repo_init_command(*repo, context), publish_command(app, context),
         list_command(app, context),        inspect_command(app, context),
         diff_command(app, context),        verify_command(app, context),
     };
+    for (auto& command : ca_commands(app, context)) {
+        commands.push_back(std::move(command));
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
