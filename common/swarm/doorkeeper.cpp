@@ -16,6 +16,7 @@
 
 #include "common/io/log.h"
 #include "common/swarm/half_open.h"
+#include "common/swarm/tls_wire.h"
 
 namespace slipway::swarm {
 namespace {
@@ -151,6 +152,21 @@ struct SslOf {
     }
 };
 
+struct DescriptorOf {
+    int operator()(lt::ssl_stream<lt::tcp::socket>& stream) const {
+        return stream.is_open() ? stream.next_layer().native_handle() : -1;
+    }
+    template <typename T>
+    int operator()(T& /*of another kind*/) const {
+        return -1;
+    }
+};
+
+int descriptor_of(const lt::peer_connection_handle& handle) {
+    const auto connection = handle.native_handle();
+    return connection ? boost::apply_visitor(DescriptorOf{}, connection->get_socket()) : -1;
+}
+
 class GatedPeer final : public lt::peer_plugin {
 public:
     GatedPeer(lt::peer_connection_handle connection, std::shared_ptr<const Gate> gate,
@@ -168,7 +184,9 @@ public:
     bool on_handshake(lt::span<const char> /*reserved*/) override {
         attached_ = true;
         ++*peers_;
-        if (ssl() == nullptr) { // Of no use without libtorrent's own check, and does no harm.
+        if (auto* const connection = ssl()) {
+            shorten_way(connection, [handle = connection_] { return descriptor_of(handle); });
+        } else { // libtorrent has checked that, too.
             connection_.disconnect(lt::errors::requires_ssl_connection,
                                    lt::operation_t::bittorrent);
         }
@@ -176,6 +194,9 @@ public:
     }
 
     void tick() override {
+        if (auto* const connection = attached_ ? ssl() : nullptr) {
+            flush_way(connection);
+        }
         if (!attached_ || checked_ == gate_->tls->generation()) {
             return;
         }

@@ -23,6 +23,7 @@ constexpr std::size_t certificates_max = 32;
 constexpr std::size_t pem_bytes_max = 64ULL * 1024 * 1024; // A revocation list of a large fleet.
 
 using Certificate = std::shared_ptr<X509>;
+using Key = std::shared_ptr<EVP_PKEY>;
 using RevocationList = std::shared_ptr<X509_CRL>;
 
 struct FreeBio {
@@ -74,14 +75,34 @@ int no_passphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*data*
     return 0;
 }
 
-Result<std::shared_ptr<EVP_PKEY>> read_key(const std::string& text) {
-    const auto bio = bio_over(text);
-    std::shared_ptr<EVP_PKEY> key(
-        PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
-    if (!key) {
-        return refuse("private key for swarms: not a PEM private key without passphrase");
+// The PEM blocks of private keys. OpenSSL 3.0's reader of keys may swallow what follows the first.
+std::vector<std::string> key_blocks(const std::string& text) {
+    static constexpr std::string_view begin = "-----BEGIN ";
+    static constexpr std::string_view end = "PRIVATE KEY-----";
+    std::vector<std::string> blocks;
+    for (auto at = text.find(begin); at != std::string::npos; at = text.find(begin, at + 1)) {
+        const auto label = text.substr(at, text.find('\n', at) - at);
+        const auto last = text.find("-----END ", at);
+        const auto after = text.find(end, last);
+        if (label.find(end) != std::string::npos && after != std::string::npos) {
+            blocks.push_back(text.substr(at, after + end.size() - at) + "\n");
+        }
     }
-    return key;
+    return blocks;
+}
+
+Result<std::vector<Key>> read_keys(const std::string& text) {
+    std::vector<Key> keys;
+    for (const auto& block : key_blocks(text)) {
+        const auto bio = bio_over(block);
+        Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
+        if (!key || keys.size() >= certificates_max) {
+            return refuse("private keys for swarms: key " + std::to_string(keys.size() + 1) +
+                          " is malformed, needs a passphrase or is one too many");
+        }
+        keys.push_back(std::move(key));
+    }
+    return keys;
 }
 
 std::string pem_of(X509& certificate) {
@@ -196,8 +217,15 @@ struct Parsed {
     std::vector<Certificate> certificates;
     std::vector<Certificate> authorities;
     std::vector<RevocationList> lists;
-    std::shared_ptr<EVP_PKEY> key;
+    std::vector<Key> keys;
 };
+
+Key key_of(X509& certificate, const std::vector<Key>& keys) {
+    const auto found = std::ranges::find_if(
+        keys, [&](const Key& key) { return X509_check_private_key(&certificate, key.get()) == 1; });
+    ERR_clear_error();
+    return found == keys.end() ? nullptr : *found;
+}
 
 Result<Parsed> parse(const TlsMaterial& material) {
     auto certificates = read_pem<X509>(material.certificates, "certificates for swarms",
@@ -215,30 +243,28 @@ Result<Parsed> parse(const TlsMaterial& material) {
     if (!lists) {
         return tl::unexpected(std::move(lists.error()));
     }
-    auto key = read_key(material.key);
-    if (!key) {
-        return tl::unexpected(std::move(key.error()));
+    auto keys = read_keys(material.keys);
+    if (!keys) {
+        return tl::unexpected(std::move(keys.error()));
     }
     if (certificates->empty() || authorities->empty()) {
         return refuse("swarms need a certificate of this host and one of an authority");
     }
     auto& own = *certificates->front();
-    if (X509_check_private_key(&own, key->get()) != 1) {
+    if (!key_of(own, *keys)) {
         return refuse("certificate " + describe_certificate(own) +
-                      ": belongs to another private key");
+                      ": belongs to another private key than those given");
     }
     return Parsed{std::move(*certificates), std::move(*authorities), std::move(*lists),
-                  std::move(*key)};
+                  std::move(*keys)};
 }
 
-// The host's certificate for this authority; the first one in the file wins. One for another key is
-// an intermediate.
+// The host's certificate for this authority; the first one in the file wins. One without a key
+// is an intermediate.
 Certificate find_signed(const Parsed& parsed, X509& authority) {
     const auto found = std::ranges::find_if(parsed.certificates, [&](const Certificate& one) {
-        return X509_check_private_key(one.get(), parsed.key.get()) == 1 &&
-               signed_by(*one, authority);
+        return key_of(*one, parsed.keys) && signed_by(*one, authority);
     });
-    ERR_clear_error();
     return found == parsed.certificates.end() ? nullptr : *found;
 }
 
@@ -340,7 +366,7 @@ Result<Memberships> parse_memberships(const TlsMaterial& material, WallTime now)
                                                                 pem_of(*authority),
                                                                 authority,
                                                                 certificate,
-                                                                parsed->key,
+                                                                key_of(*certificate, parsed->keys),
                                                                 {},
                                                                 {}}));
     }

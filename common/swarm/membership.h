@@ -16,10 +16,10 @@ namespace slipway::swarm {
 
 /// What a host shows in swarms and whom it takes for a member, as PEM texts.
 struct TlsMaterial {
-    /// This host's certificates, all for `key`: one for each authority whose swarms it joins. The
-    /// first one names the authority of the swarms that it fetches from.
+    /// This host's certificates: one for each authority whose swarms it joins. The first one names
+    /// the authority of the swarms that it fetches from.
     std::string certificates;
-    std::string key;
+    std::string keys;        ///< Of these certificates, without passphrase, in any order.
     std::string authorities; ///< Certificates of the fleet's authorities; two during a rotation.
     std::string revocations; ///< Revocation lists of these authorities; may be empty.
 };

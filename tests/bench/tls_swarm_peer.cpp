@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <thread>
 
 #include <sys/resource.h>
 
@@ -23,7 +24,8 @@ struct Options {
     std::string material; ///< Directory with host.crt, host.key, ca.crt; empty: plain.
     std::string root;
     std::uint64_t bytes = 0;
-    std::vector<std::uint16_t> ports;
+    std::vector<std::uint16_t> ports; ///< To fetch from: one session for each, with an equal part.
+    std::size_t sessions = 1;         ///< To seed with.
 };
 
 constexpr std::uint64_t file_bytes_max = 64ULL * 1024 * 1024;
@@ -58,7 +60,7 @@ std::shared_ptr<const swarm::SwarmTls> tls_of(const std::string& directory) {
         return std::string(as_text(need(read_file(directory + "/" + name, file_bytes_max))));
     };
     return need(swarm::SwarmTls::make({.certificates = text("host.crt"),
-                                       .key = text("host.key"),
+                                       .keys = text("host.key"),
                                        .authorities = text("ca.crt"),
                                        .revocations = ""},
                                       std::chrono::system_clock::now()));
@@ -70,7 +72,7 @@ std::unique_ptr<swarm::PackSession> start(const Options& options) {
     return need(swarm::PackSession::start(session));
 }
 
-// Prints the pack's root for fetch, then the port, and seeds until standard input ends.
+// Prints the pack's root and the ports for fetch, and seeds until standard input ends.
 int seed(const Options& options) {
     const auto data = need(read_file(options.file, std::uint64_t{8} << 30U));
     MerkleBuilder merkle;
@@ -80,12 +82,17 @@ int seed(const Options& options) {
     if (const auto written = replace_file(options.metainfo, metainfo); !written) {
         die(written.error());
     }
-    const auto session = start(options);
-    const auto seeding = session->seed({tree.root, tree.bytes}, metainfo, options.file, {});
-    if (!seeding) {
-        die(seeding.error());
+    std::vector<std::unique_ptr<swarm::PackSession>> sessions;
+    std::cout << tree.root.hex();
+    for (std::size_t i = 0; i < options.sessions; ++i) {
+        const auto& session = sessions.emplace_back(start(options));
+        const auto seeding = session->seed({tree.root, tree.bytes}, metainfo, options.file, {});
+        if (!seeding) {
+            die(seeding.error());
+        }
+        std::cout << " " << session->port();
     }
-    std::cout << tree.root.hex() << " " << session->port() << std::endl;
+    std::cout << std::endl;
     const auto before = cpu_seconds();
     std::string line;
     std::getline(std::cin, line);
@@ -94,18 +101,28 @@ int seed(const Options& options) {
 }
 
 int fetch(const Options& options) {
-    const auto session = start(options);
-    swarm::FetchRequest request;
-    request.pack = {need(Sha256Digest::from_hex(options.root)), options.bytes};
-    request.metainfo = need(read_file(options.metainfo, file_bytes_max));
-    request.file = options.file;
-    request.wanted = {{0, options.bytes}};
-    for (const auto port : options.ports) {
-        request.peers.push_back({"127.0.0.1", port});
+    std::vector<std::unique_ptr<swarm::PackSession>> sessions;
+    std::vector<swarm::FetchRequest> requests;
+    const auto count = options.ports.size();
+    for (std::size_t i = 0; i < count; ++i) {
+        sessions.push_back(start(options));
+        auto& request = requests.emplace_back();
+        request.pack = {need(Sha256Digest::from_hex(options.root)), options.bytes};
+        request.metainfo = need(read_file(options.metainfo, file_bytes_max));
+        request.file = options.file;
+        const auto part = options.bytes / count;
+        request.wanted = {{i * part, i + 1 == count ? options.bytes - i * part : part}};
+        request.peers = {{"127.0.0.1", options.ports[i]}};
     }
     const auto before = cpu_seconds();
     const auto start_time = std::chrono::steady_clock::now();
-    (void)need(session->fetch({request}, std::chrono::seconds{20}, {}, {}));
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < count; ++i) {
+        threads.emplace_back([&session = *sessions[i], &request = requests[i]] {
+            (void)need(session.fetch({request}, std::chrono::seconds{20}, {}, {}));
+        });
+    }
+    threads.clear(); // Joins.
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start_time;
     std::cout << took.count() << " " << cpu_seconds() - before << std::endl;
     return 0;
@@ -126,6 +143,7 @@ int main(int argc, char** argv) {
         command->add_option("--metainfo", options.metainfo)->required();
         command->add_option("--material", options.material);
     }
+    seeding->add_option("--sessions", options.sessions);
     fetching->add_option("--root", options.root)->required();
     fetching->add_option("--bytes", options.bytes)->required();
     fetching->add_option("--port", options.ports)->required();

@@ -14,7 +14,7 @@ using fakes::TestHost;
 
 TlsMaterial material_of(const TestHost& host) {
     return {.certificates = host.certificates,
-            .key = TestAuthority::pem(*host.key),
+            .keys = TestAuthority::pem(*host.key),
             .authorities = host.authorities,
             .revocations = ""};
 }
@@ -90,7 +90,7 @@ TEST_CASE("Memberships: what a peer would refuse is refused at the start, with t
     }
     SECTION("another key") {
         auto material = material_of(TestHost(authority));
-        material.key = TestAuthority::pem(*TestAuthority::make_key());
+        material.keys = TestAuthority::pem(*TestAuthority::make_key());
         check_refused(material, "belongs to another private key");
     }
     SECTION("an authority that is none") {
@@ -124,6 +124,15 @@ TEST_CASE("Memberships: during a rotation a host has a certificate of each autho
         REQUIRE(parsed->all.size() == 2);
         CHECK(parsed->all[0]->authority_pem == after.pem());
         CHECK(parsed->all[1]->authority_pem == before.pem());
+        CHECK(parsed->warnings.empty());
+    }
+    SECTION("with a key of its own, as authorities issue them") {
+        const auto key = TestAuthority::make_key();
+        material.certificates += TestAuthority::pem(*before.issue(key));
+        material.keys += TestAuthority::pem(*key);
+        const auto parsed = parse(material);
+        REQUIRE(parsed);
+        CHECK(parsed->all.size() == 2);
         CHECK(parsed->warnings.empty());
     }
     SECTION("one: the other swarm is left out, and that is told") {

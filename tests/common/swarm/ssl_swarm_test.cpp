@@ -1,6 +1,7 @@
 #include "common/swarm/pack_session.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 
 #include <arpa/inet.h>
@@ -25,7 +26,7 @@ constexpr std::uint64_t mib = 1024 * 1024;
 
 TlsMaterial material_of(const TestHost& host, const std::string& revocations = "") {
     return {.certificates = host.certificates,
-            .key = TestAuthority::pem(*host.key),
+            .keys = TestAuthority::pem(*host.key),
             .authorities = host.authorities,
             .revocations = revocations};
 }
@@ -174,6 +175,70 @@ Answer call(const PeerAddress& peer, const Sha256Digest& info_hash, const Strang
     return answer;
 }
 
+// A member that speaks the protocol by hand: for what libtorrent does not do.
+class HandMadePeer {
+public:
+    HandMadePeer(const PeerAddress& peer, const Sha256Digest& info_hash, const TestHost& host)
+        : connection_(peer), context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
+        SSL_CTX_use_certificate(context_.get(), host.certificate.get());
+        SSL_CTX_use_PrivateKey(context_.get(), host.key.get());
+        ssl_.reset(SSL_new(context_.get()));
+        SSL_set_fd(ssl_.get(), connection_.socket());
+        auto swarm = info_hash.hex().substr(0, 40);
+        SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, swarm.data());
+        REQUIRE(SSL_connect(ssl_.get()) == 1);
+        send(handshake_of(info_hash));
+        REQUIRE(read(68).substr(1, 19) == "BitTorrent protocol");
+    }
+
+    void send(const std::string& bytes) {
+        REQUIRE(SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) ==
+                static_cast<int>(bytes.size()));
+    }
+    // The next message of a kind; others are passed over.
+    std::string message(char kind) {
+        while (true) {
+            const auto text = read(number(read(4)));
+            if (!text.empty() && text.front() == kind) {
+                return text;
+            }
+        }
+    }
+    std::string block(std::uint32_t piece, std::uint32_t offset) {
+        send(bytes_of(13) + "\x06" + bytes_of(piece) + bytes_of(offset) + bytes_of(16384));
+        return message('\x07').substr(9);
+    }
+    // Changes the keys of this end, and has the other end change its own.
+    void update_keys() {
+        REQUIRE(SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED) == 1);
+        REQUIRE(SSL_do_handshake(ssl_.get()) == 1);
+    }
+    static std::string bytes_of(std::uint32_t value) {
+        const auto big = htonl(value);
+        return {reinterpret_cast<const char*>(&big), sizeof big};
+    }
+
+private:
+    static std::size_t number(const std::string& bytes) {
+        std::uint32_t big = 0;
+        std::memcpy(&big, bytes.data(), sizeof big);
+        return ntohl(big);
+    }
+    std::string read(std::size_t count) {
+        std::string bytes(count, '\0');
+        for (std::size_t at = 0; at < count;) {
+            const int got = SSL_read(ssl_.get(), bytes.data() + at, static_cast<int>(count - at));
+            REQUIRE(got > 0);
+            at += static_cast<std::size_t>(got);
+        }
+        return bytes;
+    }
+
+    RawConnection connection_;
+    std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_;
+    std::unique_ptr<SSL, void (*)(SSL*)> ssl_{nullptr, SSL_free};
+};
+
 } // namespace
 
 TEST_CASE("SSL swarm: members fetch from each other", "[swarm][tls]") {
@@ -192,6 +257,26 @@ TEST_CASE("SSL swarm: members fetch from each other", "[swarm][tls]") {
     REQUIRE(swarms.size() == 1);
     CHECK(swarms.front().info_hash == info_hash(pack.id, authority.pem()));
     CHECK(swarms.front().peers == 1);
+}
+
+TEST_CASE("SSL swarm: a peer that changes its keys in between gets the right blocks",
+          "[swarm][tls]") {
+    const TestAuthority authority;
+    const fakes::SamplePack pack(mib);
+    const Seeder seeder(pack, tls_of(material_of(TestHost(authority))));
+    HandMadePeer peer(seeder.address(), info_hash(pack.id, authority.pem()), TestHost(authority));
+    peer.send(HandMadePeer::bytes_of(1) + "\x02"); // Interested.
+    peer.message('\x01');                          // Unchoked.
+    const auto piece = piece_bytes_for(pack.id.bytes);
+    for (std::uint32_t i = 0; i < 16; ++i) {
+        CAPTURE(i);
+        const auto offset = i * 16384;
+        const auto block = peer.block(offset / piece, offset % piece);
+        REQUIRE(block == as_text(ByteSpan(pack.data).subspan(offset, 16384)));
+        if (i % 5 == 3) {
+            peer.update_keys();
+        }
+    }
 }
 
 TEST_CASE("SSL swarm: a plain peer gets no byte, and gives none", "[swarm][tls]") {
