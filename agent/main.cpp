@@ -113,6 +113,11 @@ Result<InstallRequest> install_request(const Options& options, trust::TimePoint 
             return tl::unexpected(std::move(credentials.error()));
         }
         request.fetcher.tls = std::move(*credentials);
+        auto watch = swarm::TlsWatch::start(options.tls);
+        if (!watch) {
+            return tl::unexpected(std::move(watch.error()));
+        }
+        request.fetcher.swarm_tls = std::move(*watch);
     }
     return ArtifactId::parse(options.artifact).map([&](ArtifactId id) {
         request.artifact = std::move(id);

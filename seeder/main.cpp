@@ -9,8 +9,8 @@
 #include "common/core/errc.h"
 #include "common/io/blocking.h"
 #include "common/io/log.h"
-#include "common/swarm/metainfo.h"
 #include "common/swarm/pack_session.h"
+#include "common/swarm/tls_watch.h"
 #include "common/tls/credentials.h"
 #include "common/tls/flags.h"
 #include "seeder/core/http_rules.h"
@@ -74,10 +74,9 @@ Result<> check_repository(const std::filesystem::path& repository) {
     return {};
 }
 
-SwarmHash swarm_hash(const PackId& pack) {
-    const auto hash = swarm::info_hash(pack);
+SwarmHash swarm_hash(const Sha256Digest& info_hash) {
     SwarmHash out{};
-    std::copy_n(hash.bytes.begin(), out.size(), out.begin());
+    std::copy_n(info_hash.bytes.begin(), out.size(), out.begin());
     return out;
 }
 
@@ -109,10 +108,19 @@ Result<> run(const Options& options) {
     if (!credentials) {
         return tl::unexpected(credentials.error());
     }
-    auto session =
-        swarm::PackSession::start({.listen = host_port(address->ip, options.bittorrent_port),
-                                   .upload_bytes_per_s_max = options.upload_bytes_per_s_max,
-                                   .download_bytes_per_s_max = 0});
+    swarm::SessionOptions swarms;
+    swarms.listen = host_port(address->ip, options.bittorrent_port);
+    swarms.upload_bytes_per_s_max = options.upload_bytes_per_s_max;
+    std::shared_ptr<swarm::TlsWatch> tls_watch;
+    if (options.tls.given()) {
+        auto watch = swarm::TlsWatch::start(options.tls);
+        if (!watch) {
+            return tl::unexpected(watch.error());
+        }
+        tls_watch = std::move(*watch);
+        swarms.tls = tls_watch->tls();
+    }
+    auto session = swarm::PackSession::start(swarms);
     if (!session) {
         return tl::unexpected(session.error());
     }
@@ -127,10 +135,9 @@ Result<> run(const Options& options) {
     if (auto listening = server.listen(io, *address); !listening) {
         return listening;
     }
-    PackWatch watch(
-        options.repository, **session, pool,
-        {.shared = [&](const PackId& pack) { tracker.add_swarm(swarm_hash(pack)); },
-         .removed = [&](const PackId& pack) { tracker.remove_swarm(swarm_hash(pack)); }});
+    PackWatch watch(options.repository, **session, swarms.tls, pool,
+                    {.joined = [&](const auto& swarm) { tracker.add_swarm(swarm_hash(swarm)); },
+                     .left = [&](const auto& swarm) { tracker.remove_swarm(swarm_hash(swarm)); }});
     if (auto scanned = watch.scan_now(); !scanned) {
         return scanned;
     }

@@ -217,6 +217,7 @@ Result<> PackFetcher::start_session() {
     }
     swarm::SessionOptions options;
     options.listen = options_.listen;
+    options.tls = options_.swarm_tls ? options_.swarm_tls->tls() : nullptr;
     if (options.listen.empty()) {
         const bool local = std::ranges::all_of(seeders_, [](const Seeder& seeder) {
             return !seeder.directory.empty() || is_loopback(seeder.address);
