@@ -6,18 +6,17 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/key_options.h"
 #include "cli/output.h"
 #include "common/core/errc.h"
 #include "common/io/progress.h"
-#include "common/repository/layout.h"
 #include "common/repository/publisher.h"
 
 namespace slipway::cli {
 namespace {
 
 struct Options {
-    std::string repo;
-    std::string keys;
+    KeyOptions keys;
     std::string id;
     std::string tree;
     std::string kind = "code";
@@ -84,7 +83,7 @@ Result<> take_lists(const Options& options, PublishRequest& request) {
     return {};
 }
 
-nlohmann::json as_json(const PublishResult& result) {
+nlohmann::json result_json(const PublishResult& result) {
     auto packs = nlohmann::json::array();
     for (const auto& pack : result.new_packs) {
         packs.push_back({{"id", pack.id.name()},
@@ -98,7 +97,8 @@ nlohmann::json as_json(const PublishResult& result) {
             {"files", result.manifest.files},
             {"entries", result.manifest.entries},
             {"tree_bytes", result.manifest.tree_bytes},
-            {"new_packs", std::move(packs)}};
+            {"new_packs", std::move(packs)},
+            {"waiting", as_json(result.waiting)}};
 }
 
 void show(const PublishResult& result) {
@@ -108,21 +108,21 @@ void show(const PublishResult& result) {
                    result.digest.hex().substr(0, 16) + "...)");
         return;
     }
-    print_line("Published " + manifest.id.text() + ": " + std::to_string(manifest.files) +
-               " files, " + human_bytes(manifest.tree_bytes) + ", manifest " +
-               result.digest.hex().substr(0, 16) + "...");
+    print_line((result.waiting.empty() ? "Published " : "Prepared ") + manifest.id.text() + ": " +
+               std::to_string(manifest.files) + " files, " + human_bytes(manifest.tree_bytes) +
+               ", manifest " + result.digest.hex().substr(0, 16) + "...");
     for (const auto& pack : result.new_packs) {
         print_line("  " + human_bytes(pack.id.bytes) +
                    (pack.role == PackRole::base ? " of new content in full"
                                                 : " of patches from " + pack.from_version));
     }
+    show_waiting(result.waiting);
 }
 
 Result<> run(const Options& options, const Context& context) {
     PublishRequest request;
-    request.repository = options.repo;
-    request.keys = options.keys.empty() ? layout::default_keys(options.repo)
-                                        : std::filesystem::path(options.keys);
+    request.repository = options.keys.repo;
+    request.keys = options.keys.directory();
     request.tree = options.tree;
     request.allow_setuid = options.allow_setuid;
     request.now = std::chrono::system_clock::now();
@@ -137,7 +137,7 @@ Result<> run(const Options& options, const Context& context) {
     progress.finish();
     return result.map([&](const PublishResult& published) {
         if (context.json) {
-            print_json(as_json(published));
+            print_json(result_json(published));
         } else {
             show(published);
         }
@@ -149,8 +149,7 @@ Result<> run(const Options& options, const Context& context) {
 Command publish_command(CLI::App& parent, Context& context) {
     auto* app = parent.add_subcommand("publish", "Publish a directory tree as NAME@VERSION");
     auto options = std::make_shared<Options>();
-    app->add_option("--repo", options->repo, "Directory of the repository")->required();
-    app->add_option("--keys", options->keys, "Directory of its keys (default: DIR.keys)");
+    options->keys.add_to(*app);
     app->add_option("artifact", options->id, "NAME@VERSION")->required();
     app->add_option("tree", options->tree, "Directory to publish")->required();
     app->add_option("--kind", options->kind, "code or config")->capture_default_str();
