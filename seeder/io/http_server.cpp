@@ -66,6 +66,7 @@ Result<OpenedFile> open_beneath(int directory, const std::string& path) {
 struct HttpServer::Shared {
     HttpServerOptions options;
     Tracker& tracker;
+    SeederMetrics& metrics;
     net::thread_pool& pool;
     Fd directory;
     std::optional<net::ip::tcp::acceptor> acceptor;
@@ -102,6 +103,7 @@ Connection::Connection(net::ip::tcp::socket socket, std::shared_ptr<HttpServer::
     local_ = stream_.socket().local_endpoint(ignored);
     stream_.socket().set_option(net::ip::tcp::no_delay(true), ignored);
     ++shared_->connections;
+    shared_->metrics.connection_opened();
 }
 
 net::awaitable<void> Connection::run(std::stop_token stop) {
@@ -124,6 +126,7 @@ net::awaitable<void> Connection::run(std::stop_token stop) {
     }
     stream_.close();
     --shared_->connections;
+    shared_->metrics.connection_closed();
 }
 
 std::string Connection::announce(std::string_view query) {
@@ -167,6 +170,10 @@ net::awaitable<bool> Connection::answer(const Request& request) {
     if (path == "/v1/seeder") {
         co_return co_await send_text(request, http::status::ok, "application/json",
                                      describe_seeder());
+    }
+    if (path == "/metrics") {
+        co_return co_await send_text(request, http::status::ok, Metrics::content_type,
+                                     shared_->options.metrics_text());
     }
     if (path == "/healthz") {
         co_return co_await send_text(request, http::status::ok, "text/plain", "ok\n");
@@ -260,6 +267,7 @@ net::awaitable<bool> Connection::send_bytes_of(OpenedFile file, FileRange range)
         if (ec) {
             co_return false;
         }
+        shared_->metrics.http_sent(part.size());
         range.offset += part.size();
         range.bytes -= part.size();
     }
@@ -275,9 +283,11 @@ net::awaitable<void> serve_connection(net::ip::tcp::socket socket,
 
 } // namespace
 
-HttpServer::HttpServer(HttpServerOptions options, Tracker& tracker, net::thread_pool& pool)
+HttpServer::HttpServer(HttpServerOptions options, Tracker& tracker, SeederMetrics& metrics,
+                       net::thread_pool& pool)
     : shared_(new Shared{.options = std::move(options),
                          .tracker = tracker,
+                         .metrics = metrics,
                          .pool = pool,
                          .directory = {},
                          .acceptor = {}}) {}
