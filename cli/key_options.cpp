@@ -65,12 +65,18 @@ Result<trust::NewKeys> NewKeyOptions::read(const KeyOptions& options) const {
     if (!encrypt) {
         return out;
     }
-    return options.passphrase()("the new key").and_then([&](std::string given) {
-        out.passphrase = std::move(given);
-        return out.passphrase.empty()
-                   ? Result<trust::NewKeys>(fail(Errc::usage, "the passphrase is empty"))
-                   : Result<trust::NewKeys>(out);
-    });
+    const auto ask = options.passphrase();
+    auto given = ask("the new key");
+    const auto again = given ? ask("the new key, once more") : given; // A slip would cost the key.
+    if (!again) {
+        return tl::unexpected(again.error());
+    }
+    if (given->empty() || *given != *again) {
+        return fail(Errc::usage, given->empty() ? "the passphrase is empty"
+                                                : "the two passphrases are not the same");
+    }
+    out.passphrase = std::move(*given);
+    return out;
 }
 
 Result<EditSession> EditSession::open(const KeyOptions& options, const std::string& purpose) {

@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "common/core/errc.h"
 #include "common/io/file_ops.h"
+#include "common/trust/role_body.h"
 #include "common/trust/utc_time.h"
 
 namespace slipway::cli {
@@ -63,7 +64,7 @@ Result<> generate(const Options& options, const std::string& file, const Context
 
 /// The public half of a key that a person already has: a PEM file or a file with a pkcs11: URI.
 Result<> show_public(const Options& options, const std::string& role, const Context& context) {
-    const auto held = options.keys.directory().keys_of(role);
+    const auto held = options.keys.directory().keys_of(trust::role_of_prefix(role));
     if (!held) {
         return tl::unexpected(held.error());
     }
@@ -108,7 +109,7 @@ Result<std::vector<trust::PublicKey>> keys_to_add(const Options& options) {
         return tl::unexpected(key.error());
     }
     return options.keys.directory()
-        .add(options.role, *key, wanted->passphrase)
+        .add(trust::role_of_prefix(options.role), *key, wanted->passphrase)
         .map([&](const fs::path& file) {
             print_note("made " + file.string());
             return std::vector<trust::PublicKey>{key->public_key()};
@@ -122,7 +123,7 @@ Result<std::vector<std::string>> keys_to_replace(const Options& options,
     if (!options.old_id.empty()) {
         return std::vector{options.old_id};
     }
-    const auto held = options.keys.directory().keys_of(options.role);
+    const auto held = options.keys.directory().keys_of(trust::role_of_prefix(options.role));
     if (!held) {
         return tl::unexpected(held.error());
     }
@@ -148,7 +149,8 @@ std::vector<std::string> listed_keys(const trust::Published& published, const st
     if (const auto top = published.root.roles.find(role); top != published.root.roles.end()) {
         return top->second.key_ids;
     }
-    const auto* const delegation = trust::find_delegation(published.top, role);
+    const auto* const delegation =
+        trust::find_delegation(published.top, trust::role_of_prefix(role));
     return delegation == nullptr ? std::vector<std::string>{} : delegation->keys.key_ids;
 }
 
@@ -156,14 +158,35 @@ std::optional<std::uint64_t> threshold_of(const Options& options) {
     return options.threshold == 0 ? std::nullopt : std::optional(options.threshold);
 }
 
-Result<> finish(EditSession& session, const Context& context) {
+/// Whether this holder may change the role's keys is found out before a key is made.
+Result<EditSession> open_for(const Options& options, const char* purpose) {
+    return EditSession::open(options.keys, purpose).and_then([&](EditSession session) {
+        return session.editor()
+            .change(trust::lister_of(options.role))
+            .map([&](const nlohmann::json*) { return std::move(session); });
+    });
+}
+
+Result<> finish(EditSession& session, const Options& options, const Context& context) {
+    const auto changed = trust::lister_of(options.role);
     return session.editor()
         .settle(trust::RepositoryEditor::Staged::leave)
-        .map([&](const trust::Outcome& outcome) { show_outcome(outcome, context.json, {}); });
+        .and_then([&](const trust::Outcome& outcome) -> Result<> {
+            for (const auto& one : outcome.waiting) {
+                if (one.role == changed && one.signed_by.empty()) {
+                    return fail(Errc::failed, "sign " + changed + ": no key in " +
+                                                  session.editor().keys().path().string() +
+                                                  " is one that the repository lists for it (" +
+                                                  one.under + ")");
+                }
+            }
+            show_outcome(outcome, context.json, {});
+            return {};
+        });
 }
 
 Result<> add(const Options& options, const Context& context) {
-    auto session = EditSession::open(options.keys, "repo key add");
+    auto session = open_for(options, "repo key add");
     if (!session) {
         return tl::unexpected(session.error());
     }
@@ -173,11 +196,11 @@ Result<> add(const Options& options, const Context& context) {
     }
     return trust::change_keys(session->editor(), options.role,
                               {std::move(*keys), {}, threshold_of(options)})
-        .and_then([&] { return finish(*session, context); });
+        .and_then([&] { return finish(*session, options, context); });
 }
 
 Result<> rotate(const Options& options, const Context& context) {
-    auto session = EditSession::open(options.keys, "repo key rotate");
+    auto session = open_for(options, "repo key rotate");
     if (!session) {
         return tl::unexpected(session.error());
     }
@@ -195,30 +218,30 @@ Result<> rotate(const Options& options, const Context& context) {
     }
     return trust::change_keys(session->editor(), options.role,
                               {std::move(*keys), std::move(*old), threshold_of(options)})
-        .and_then([&] { return finish(*session, context); });
+        .and_then([&] { return finish(*session, options, context); });
 }
 
 Result<> revoke(const Options& options, const Context& context) {
-    auto session = EditSession::open(options.keys, "repo key revoke");
+    auto session = open_for(options, "repo key revoke");
     if (!session) {
         return tl::unexpected(session.error());
     }
     return trust::change_keys(session->editor(), options.role,
                               {{}, options.given, threshold_of(options)})
-        .and_then([&] { return finish(*session, context); });
+        .and_then([&] { return finish(*session, options, context); });
 }
 
 Result<> set_threshold(const Options& options, const Context& context) {
-    auto session = EditSession::open(options.keys, "repo key threshold");
+    auto session = open_for(options, "repo key threshold");
     if (!session) {
         return tl::unexpected(session.error());
     }
     return trust::change_keys(session->editor(), options.role, {{}, {}, options.threshold})
-        .and_then([&] { return finish(*session, context); });
+        .and_then([&] { return finish(*session, options, context); });
 }
 
 Result<> delegate(const Options& options, const Context& context) {
-    auto session = EditSession::open(options.keys, "repo delegate");
+    auto session = open_for(options, "repo delegate");
     if (!session) {
         return tl::unexpected(session.error());
     }
@@ -228,16 +251,16 @@ Result<> delegate(const Options& options, const Context& context) {
     }
     return trust::delegate(session->editor(), options.role,
                            {std::move(*keys), {}, threshold_of(options)})
-        .and_then([&] { return finish(*session, context); });
+        .and_then([&] { return finish(*session, options, context); });
 }
 
 Result<> undelegate(const Options& options, const Context& context) {
-    auto session = EditSession::open(options.keys, "repo undelegate");
+    auto session = open_for(options, "repo undelegate");
     if (!session) {
         return tl::unexpected(session.error());
     }
     return trust::undelegate(session->editor(), options.role).and_then([&] {
-        return finish(*session, context);
+        return finish(*session, options, context);
     });
 }
 

@@ -185,6 +185,10 @@ Result<bool> RepositoryEditor::is_ours(const std::string& role, const Envelope& 
 }
 
 Result<json*> RepositoryEditor::change(const std::string& role) {
+    if (!keys_.has(role)) {
+        return fail(Errc::not_found,
+                    "sign " + role + ": there is no " + keys_.file_of(role).string());
+    }
     const auto found = drafts_.find(role);
     if (found == drafts_.end()) {
         return &drafts_.emplace(role, next_version(role)).first->second.file.body;

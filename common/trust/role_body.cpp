@@ -48,6 +48,10 @@ Result<json> describe(const Target& target) {
     return out;
 }
 
+bool is_top_level(const std::string& role) {
+    return role == "root" || role == "targets" || role == "snapshot" || role == "timestamp";
+}
+
 json* find_named(json& roles, const std::string& name) {
     const auto found = std::find_if(roles.begin(), roles.end(),
                                     [&](const json& one) { return one["name"] == name; });
@@ -209,6 +213,15 @@ Result<> change_targets(json& body, const std::vector<Target>& added,
     return {};
 }
 
+std::string role_of_prefix(std::string prefix) {
+    std::replace(prefix.begin(), prefix.end(), '/', '~');
+    return prefix;
+}
+
+std::string lister_of(const std::string& role) {
+    return is_top_level(role) ? "root" : "targets";
+}
+
 Result<> add_delegation(json& body, const std::string& prefix) {
     if (auto name = parse_artifact_name(prefix); !name) {
         return tl::unexpected(within("delegate", name.error()));
@@ -217,15 +230,15 @@ Result<> add_delegation(json& body, const std::string& prefix) {
         body["delegations"] = {{"keys", json::object()}, {"roles", json::array()}};
     }
     auto& roles = body["delegations"]["roles"];
-    const bool reserved =
-        prefix == "root" || prefix == "targets" || prefix == "snapshot" || prefix == "timestamp";
-    if (reserved || find_named(roles, prefix) != nullptr) {
-        return fail(Errc::usage,
-                    reserved ? "delegate " + prefix + ": it is the name of a role of the root"
-                             : prefix +
-                                   " is delegated already; change its keys with "
-                                   "'slipway repo key add|rotate|revoke " +
-                                   prefix + "'");
+    const auto name = role_of_prefix(prefix);
+    if (is_top_level(name)) {
+        return fail(Errc::usage, "delegate " + prefix + ": it is the name of a role of the root");
+    }
+    if (find_named(roles, name) != nullptr) {
+        return fail(Errc::usage, prefix +
+                                     " is delegated already; change its keys with 'slipway "
+                                     "repo key add|rotate|revoke " +
+                                     prefix + "'");
     }
     auto paths = json::array(); // NAME/VERSION/FILE
     std::string pattern = prefix + "/*/*";
@@ -235,9 +248,9 @@ Result<> add_delegation(json& body, const std::string& prefix) {
     }
     // The longest prefix first: it has the say over what it covers.
     const auto before = std::find_if(roles.begin(), roles.end(), [&](const json& one) {
-        return prefix.starts_with(one["name"].get_ref<const std::string&>() + "/");
+        return name.starts_with(one["name"].get_ref<const std::string&>() + "~");
     });
-    roles.insert(before, json{{"name", prefix},
+    roles.insert(before, json{{"name", name},
                               {"keyids", json::array()},
                               {"threshold", std::uint64_t{1}},
                               {"terminating", true},
@@ -246,7 +259,7 @@ Result<> add_delegation(json& body, const std::string& prefix) {
 }
 
 Result<> remove_delegation(json& body, const std::string& prefix) {
-    auto list = KeyList::of(body, prefix);
+    auto list = KeyList::of(body, role_of_prefix(prefix));
     if (!list) {
         return tl::unexpected(list.error());
     }
@@ -256,8 +269,9 @@ Result<> remove_delegation(json& body, const std::string& prefix) {
         }
     }
     auto& roles = body["delegations"]["roles"];
-    roles.erase(std::find_if(roles.begin(), roles.end(),
-                             [&](const json& one) { return one["name"] == prefix; }));
+    roles.erase(std::find_if(roles.begin(), roles.end(), [&](const json& one) {
+        return one["name"] == role_of_prefix(prefix);
+    }));
     return {};
 }
 

@@ -54,9 +54,15 @@ private:
 [[nodiscard]] Result<> change_targets(nlohmann::json& body, const std::vector<Target>& added,
                                       const std::vector<std::string>& removed);
 
-/// Delegates, terminating, the artifacts whose name is `prefix` or begins with `prefix`/ to a role
-/// of that name without keys; KeyList adds them. Errc::usage if there is one, or if the prefix is
-/// no artifact's name.
+/// The role that a prefix is delegated to: '/' becomes '~', which no name has and which needs no
+/// escape in a file's name or a URL. Other roles' names stay as they are.
+[[nodiscard]] std::string role_of_prefix(std::string prefix);
+/// The role whose metadata says who signs for `role`: "root", or "targets" for a delegated one.
+[[nodiscard]] std::string lister_of(const std::string& role);
+
+/// Delegates, terminating, the artifacts whose name is `prefix` or begins with `prefix`/ to
+/// role_of_prefix(), without keys; KeyList adds them. Errc::usage if there is one, or if the prefix
+/// is no artifact's name.
 [[nodiscard]] Result<> add_delegation(nlohmann::json& body, const std::string& prefix);
 /// Errc::not_found if there is none.
 [[nodiscard]] Result<> remove_delegation(nlohmann::json& body, const std::string& prefix);

@@ -166,10 +166,6 @@ bool counts(const Outcome& outcome, const std::string& role) {
     });
 }
 
-bool is_top_level(const std::string& role) {
-    return std::find(std::begin(role_names), std::end(role_names), role) != std::end(role_names);
-}
-
 Result<> apply(json& body, const std::string& role, const KeyChange& change) {
     return KeyList::of(body, role).and_then([&](KeyList list) -> Result<> {
         for (const auto& id : change.remove) {
@@ -291,14 +287,16 @@ Result<Renewal> renew(const fs::path& repository, const KeyDirectory& keys, Time
 }
 
 Result<> change_keys(RepositoryEditor& editor, const std::string& role, const KeyChange& change) {
-    return editor.change(is_top_level(role) ? "root" : "targets").and_then([&](json* body) {
-        return apply(*body, role, change);
+    return editor.change(lister_of(role)).and_then([&](json* body) {
+        return apply(*body, role_of_prefix(role), change);
     });
 }
 
 Result<> delegate(RepositoryEditor& editor, const std::string& prefix, const KeyChange& change) {
     return editor.change("targets").and_then([&](json* body) {
-        return add_delegation(*body, prefix).and_then([&] { return apply(*body, prefix, change); });
+        return add_delegation(*body, prefix).and_then([&] {
+            return apply(*body, role_of_prefix(prefix), change);
+        });
     });
 }
 
