@@ -27,6 +27,8 @@ struct Command {
 };
 
 [[nodiscard]] Command repo_init_command(CLI::App& parent, Context& context);
+[[nodiscard]] std::vector<Command> repo_key_commands(CLI::App& repo, Context& context);
+[[nodiscard]] std::vector<Command> repo_sign_commands(CLI::App& repo, Context& context);
 [[nodiscard]] Command publish_command(CLI::App& parent, Context& context);
 [[nodiscard]] Command list_command(CLI::App& parent, Context& context);
 [[nodiscard]] Command inspect_command(CLI::App& parent, Context& context);

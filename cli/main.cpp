@@ -65,15 +65,16 @@ int run(int argc, char** argv) {
     app.set_version_flag("--version", "slipway " SLIPWAY_VERSION);
     app.require_subcommand(1);
     Context context;
-    auto* repo = app.add_subcommand("repo", "Set up a repository");
+    auto* repo = app.add_subcommand("repo", "Set up a repository, its keys and who may sign what");
     repo->require_subcommand(1);
     std::vector<Command> commands{
         repo_init_command(*repo, context), publish_command(app, context),
         list_command(app, context),        inspect_command(app, context),
         diff_command(app, context),        verify_command(app, context),
     };
-    for (auto& command : ca_commands(app, context)) {
-        commands.push_back(std::move(command));
+    for (const auto& more : {repo_key_commands(*repo, context), repo_sign_commands(*repo, context),
+                             ca_commands(app, context)}) {
+        commands.insert(commands.end(), more.begin(), more.end());
     }
     try {
         app.parse(argc, argv);

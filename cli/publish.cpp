@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/key_options.h"
 #include "cli/output.h"
 #include "cli/remote.h"
 #include "common/core/errc.h"
@@ -24,8 +25,7 @@ namespace slipway::cli {
 namespace {
 
 struct Options {
-    std::string repo;
-    std::string keys;
+    KeyOptions keys;
     std::string trust;
     std::string cache;
     tls::TlsFiles tls;
@@ -95,7 +95,7 @@ Result<> take_lists(const Options& options, PublishRequest& request) {
     return {};
 }
 
-nlohmann::json as_json(const PublishResult& result, const std::optional<PushReport>& pushed) {
+nlohmann::json result_json(const PublishResult& result, const std::optional<PushReport>& pushed) {
     auto packs = nlohmann::json::array();
     for (const auto& pack : result.new_packs) {
         packs.push_back({{"id", pack.id.name()},
@@ -109,7 +109,8 @@ nlohmann::json as_json(const PublishResult& result, const std::optional<PushRepo
                           {"files", result.manifest.files},
                           {"entries", result.manifest.entries},
                           {"tree_bytes", result.manifest.tree_bytes},
-                          {"new_packs", std::move(packs)}};
+                          {"new_packs", std::move(packs)},
+                          {"waiting", as_json(result.waiting)}};
     if (pushed) {
         out["pushed"] = {{"sent_bytes", pushed->sent_bytes},
                          {"resumed_bytes", pushed->resumed_bytes}};
@@ -124,9 +125,9 @@ void show(const PublishResult& result, const std::optional<PushReport>& pushed) 
                    result.digest.hex().substr(0, 16) + "...)");
         return;
     }
-    print_line("Published " + manifest.id.text() + ": " + std::to_string(manifest.files) +
-               " files, " + human_bytes(manifest.tree_bytes) + ", manifest " +
-               result.digest.hex().substr(0, 16) + "...");
+    print_line((result.waiting.empty() ? "Published " : "Prepared ") + manifest.id.text() + ": " +
+               std::to_string(manifest.files) + " files, " + human_bytes(manifest.tree_bytes) +
+               ", manifest " + result.digest.hex().substr(0, 16) + "...");
     for (const auto& pack : result.new_packs) {
         print_line("  " + human_bytes(pack.id.bytes) +
                    (pack.role == PackRole::base ? " of new content in full"
@@ -138,13 +139,14 @@ void show(const PublishResult& result, const std::optional<PushReport>& pushed) 
                         ? ", " + human_bytes(pushed->resumed_bytes) + " were there already"
                         : std::string()));
     }
+    show_waiting(result.waiting);
 }
 
 Result<std::filesystem::path> cache_for(const Options& options) {
     if (!options.cache.empty()) {
         return std::filesystem::path(options.cache);
     }
-    std::string name = options.repo.substr(options.repo.find("://") + 3);
+    std::string name = options.keys.repo.substr(options.keys.repo.find("://") + 3);
     std::ranges::replace_if(name, [](char c) { return c == '/' || c == ':'; }, '_');
     const auto* const cache = std::getenv("XDG_CACHE_HOME");
     const auto* const home = std::getenv("HOME");
@@ -169,13 +171,13 @@ public:
 
 private:
     Result<> prepare() {
-        if (!options_.repo.starts_with("https://") || !options_.tls.given()) {
+        if (!options_.keys.repo.starts_with("https://") || !options_.tls.given()) {
             return fail(Errc::usage,
-                        "pushing to " + options_.repo +
+                        "pushing to " + options_.keys.repo +
                             " takes https:// and a publisher's certificate: --tls-cert, "
                             "--tls-key, --tls-ca");
         }
-        if (options_.keys.empty()) {
+        if (options_.keys.keys.empty()) {
             return fail(Errc::usage, "--keys DIR is needed: the keys of the repository are not at "
                                      "the seeder");
         }
@@ -206,13 +208,14 @@ private:
         if (!options_.trust.empty()) {
             mirror.root = options_.trust;
         }
-        RepositorySource remote(options_.repo, tls_);
+        RepositorySource remote(options_.keys.repo, tls_);
         const auto state = update_mirror(remote, mirror, stop_);
         if (!state) {
             return tl::unexpected(state.error());
         }
         auto result = publish(request_, stop_);
-        return result && !state->is_published ? push(remote, std::move(*result)) : result;
+        const bool complete = result && result->waiting.empty(); // Else other holders sign first.
+        return complete && !state->is_published ? push(remote, std::move(*result)) : result;
     }
 
     Result<PublishResult> push(const RepositorySource& remote, PublishResult result) {
@@ -237,9 +240,8 @@ private:
 
 Result<> run(const Options& options, const Context& context) {
     PublishRequest request;
-    request.repository = options.repo;
-    request.keys = options.keys.empty() ? layout::default_keys(options.repo)
-                                        : std::filesystem::path(options.keys);
+    request.repository = options.keys.repo;
+    request.keys = options.keys.directory();
     request.tree = options.tree;
     request.allow_setuid = options.allow_setuid;
     request.now = std::chrono::system_clock::now();
@@ -251,12 +253,12 @@ Result<> run(const Options& options, const Context& context) {
     Progress progress(progress_style(STDERR_FILENO, context.json));
     request.progress = &progress;
     RemotePublication remote(options, request, context.stop);
-    const bool is_remote = options.repo.find("://") != std::string::npos;
+    const bool is_remote = options.keys.repo.find("://") != std::string::npos;
     const auto result = is_remote ? remote.run() : publish(request, context.stop);
     progress.finish();
     return result.map([&](const PublishResult& published) {
         if (context.json) {
-            print_json(as_json(published, remote.pushed()));
+            print_json(result_json(published, remote.pushed()));
         } else {
             show(published, remote.pushed());
         }
@@ -268,10 +270,9 @@ Result<> run(const Options& options, const Context& context) {
 Command publish_command(CLI::App& parent, Context& context) {
     auto* app = parent.add_subcommand("publish", "Publish a directory tree as NAME@VERSION");
     auto options = std::make_shared<Options>();
-    app->add_option("--repo", options->repo,
-                    "Directory of the repository, or https:// URL of a seeder")
-        ->required();
-    app->add_option("--keys", options->keys, "Directory of its keys (default: DIR.keys)");
+    options->keys.add_to(*app);
+    app->get_option("--repo")->description(
+        "Directory of the repository, or https:// URL of a seeder");
     app->add_option("--trust", options->trust,
                     "With a URL: root metadata that you trust; needed the first time");
     app->add_option("--cache", options->cache,

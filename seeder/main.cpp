@@ -16,13 +16,17 @@
 #include "seeder/core/http_rules.h"
 #include "seeder/core/tracker.h"
 #include "seeder/io/http_server.h"
+#include "seeder/io/metadata_renewal.h"
 #include "seeder/io/pack_watch.h"
+#include "seeder/io/seeder_metrics.h"
 
 namespace slipway::seeder {
 namespace {
 
 struct Options {
     std::filesystem::path repository;
+    std::string keys;
+    std::string passphrase_file;
     std::string listen = "127.0.0.1:7070";
     std::uint16_t bittorrent_port = 0;
     std::string region;
@@ -80,6 +84,21 @@ SwarmHash swarm_hash(const Sha256Digest& info_hash) {
     return out;
 }
 
+MetadataRenewalOptions renewal_options(const Options& options) {
+    MetadataRenewalOptions renewal{
+        .repository = options.repository, .keys = {}, .now = std::chrono::system_clock::now};
+    if (!options.keys.empty()) {
+        trust::Passphrase passphrase;
+        if (!options.passphrase_file.empty()) {
+            passphrase = [file = options.passphrase_file](const std::string&) {
+                return trust::read_secret(file);
+            };
+        }
+        renewal.keys.emplace(options.keys, std::move(passphrase));
+    }
+    return renewal;
+}
+
 // Scripts read this line to learn the ports; it is the first one on standard output.
 void announce_ports(const Options& options, const ListenAddress& address, std::uint16_t http_port,
                     std::uint16_t bittorrent_port) {
@@ -127,17 +146,27 @@ Result<> run(const Options& options) {
     net::io_context io{1};
     net::thread_pool pool{4};
     Tracker tracker(TrackerOptions{}, std::random_device{}());
+    SeederMetrics metrics;
     HttpServer server({.repository = options.repository,
                        .region = options.region,
                        .bittorrent_port = (*session)->port(),
-                       .credentials = std::move(*credentials)},
-                      tracker, pool);
+                       .credentials = std::move(*credentials),
+                       .metrics_text = [&] { return metrics.text((*session)->uploaded_bytes()); }},
+                      tracker, metrics, pool);
     if (auto listening = server.listen(io, *address); !listening) {
         return listening;
     }
     PackWatch watch(options.repository, **session, swarms.tls, pool,
-                    {.joined = [&](const auto& swarm) { tracker.add_swarm(swarm_hash(swarm)); },
-                     .left = [&](const auto& swarm) { tracker.remove_swarm(swarm_hash(swarm)); }});
+                    {.joined =
+                         [&](const auto& swarm) {
+                             tracker.add_swarm(swarm_hash(swarm));
+                             metrics.pack_shared();
+                         },
+                     .left =
+                         [&](const auto& swarm) {
+                             tracker.remove_swarm(swarm_hash(swarm));
+                             metrics.pack_removed();
+                         }});
     if (auto scanned = watch.scan_now(); !scanned) {
         return scanned;
     }
@@ -148,6 +177,9 @@ Result<> run(const Options& options) {
     net::co_spawn(io, server.serve(stop.get_token()), rethrow);
     net::co_spawn(io, server.expire_pushes(stop.get_token()), rethrow);
     net::co_spawn(io, watch.run(stop.get_token()), rethrow);
+    net::co_spawn(io,
+                  run_metadata_renewal(renewal_options(options), pool, metrics, stop.get_token()),
+                  rethrow);
     announce_ports(options, *address, server.port(), (*session)->port());
     io.run();
     log_event(LogLevel::info, "seeder.stopped",
@@ -179,6 +211,13 @@ int main(int argc, char** argv) {
     auto* run_command = app.add_subcommand("run", "Share a repository until told to stop");
     run_command->add_option("--repo", options.repository, "Directory of the repository")
         ->required();
+    run_command->add_option("--keys", options.keys,
+                            "Directory with keys of snapshot and timestamp, to renew them before "
+                            "they expire");
+    run_command
+        ->add_option("--passphrase-file", options.passphrase_file,
+                     "File with the passphrase of those keys if they are encrypted, mode 0600")
+        ->envname("SLIPWAY_KEY_PASSPHRASE_FILE");
     run_command
         ->add_option("--listen", options.listen,
                      "Address and port of HTTP, tracker and web seed; port 0 takes a free one")

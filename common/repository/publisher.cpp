@@ -67,7 +67,9 @@ public:
             .and_then([&] { return write_patches(); })
             .and_then([&] { return content_.tree().check_directories(); })
             .and_then([&] { return sign(); })
-            .map([&] { return PublishResult{digest_, manifest_, false, new_packs_, map_}; });
+            .map([&] {
+                return PublishResult{digest_, manifest_, false, new_packs_, map_, waiting_};
+            });
     }
 
 private:
@@ -296,7 +298,8 @@ private:
             .and_then([&] {
                 return trust::publish_targets(request_.repository, request_.keys, targets, {},
                                               request_.now);
-            });
+            })
+            .map([&](trust::Outcome outcome) { waiting_ = std::move(outcome.waiting); });
     }
 
     [[nodiscard]] Result<> put_target(const trust::Target& target, ByteSpan bytes) const {
@@ -338,6 +341,7 @@ private:
     FullCosts full_costs_;
     PackMap map_;
     std::vector<PackEntry> new_packs_;
+    std::vector<trust::Waiting> waiting_;
 };
 
 } // namespace

@@ -73,6 +73,7 @@ Connection::Connection(net::ip::tcp::socket socket, std::shared_ptr<HttpServer::
     local_ = tcp.local_endpoint(ignored);
     tcp.set_option(net::ip::tcp::no_delay(true), ignored);
     ++shared_->connections;
+    shared_->metrics.connection_opened();
 }
 
 net::awaitable<void> Connection::run(std::stop_token stop) {
@@ -224,6 +225,10 @@ net::awaitable<bool> Connection::answer(Parser& parser) {
         co_return co_await send_text(request, http::status::ok, "application/json",
                                      describe_seeder());
     }
+    if (path == "/metrics") {
+        co_return co_await send_text(request, http::status::ok, Metrics::content_type,
+                                     shared_->options.metrics_text());
+    }
     if (auto file = repository_path(path)) {
         co_return co_await send_file(request, std::move(*file));
     }
@@ -315,6 +320,7 @@ net::awaitable<bool> Connection::send_bytes_of(OpenedFile file, FileRange range)
         if (ec) {
             co_return false;
         }
+        shared_->metrics.http_sent(part.size());
         range.offset += part.size();
         range.bytes -= part.size();
     }

@@ -24,7 +24,10 @@ struct OpenedFile {
 class Connection {
 public:
     Connection(net::ip::tcp::socket socket, std::shared_ptr<HttpServer::Shared> shared);
-    ~Connection() { --shared_->connections; }
+    ~Connection() {
+        --shared_->connections;
+        shared_->metrics.connection_closed();
+    }
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
     net::awaitable<void> run(std::stop_token stop);

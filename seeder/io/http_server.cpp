@@ -10,8 +10,9 @@
 
 namespace slipway::seeder {
 
-HttpServer::HttpServer(HttpServerOptions options, Tracker& tracker, net::thread_pool& pool)
-    : shared_(std::make_shared<Shared>(std::move(options), tracker, pool)) {}
+HttpServer::HttpServer(HttpServerOptions options, Tracker& tracker, SeederMetrics& metrics,
+                       net::thread_pool& pool)
+    : shared_(std::make_shared<Shared>(std::move(options), tracker, metrics, pool)) {}
 
 Result<> HttpServer::listen(net::io_context& io, const ListenAddress& address) {
     const auto where = host_port(address.ip, address.port);

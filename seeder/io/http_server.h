@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <stop_token>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "seeder/core/half_open.h"
 #include "seeder/core/http_rules.h"
 #include "seeder/core/tracker.h"
+#include "seeder/io/seeder_metrics.h"
 
 namespace slipway::seeder {
 
@@ -25,13 +27,14 @@ struct HttpServerOptions {
     std::chrono::seconds handshake_timeout{10};
     /// A certificate is looked at when a connection begins; so it does not stand for ever.
     std::chrono::minutes connection_age_max{10};
-    std::size_t push_uploads_max = 8;      ///< Of all publishers, at one time.
-    std::chrono::hours push_age_max{24};   ///< An upload that nobody goes on with is removed.
-    std::chrono::seconds send_timeout{30}; ///< For each 256 KiB.
+    std::size_t push_uploads_max = 8;          ///< Of all publishers, at one time.
+    std::chrono::hours push_age_max{24};       ///< An upload that nobody goes on with is removed.
+    std::chrono::seconds send_timeout{30};     ///< For each 256 KiB.
+    std::function<std::string()> metrics_text; ///< What /metrics answers.
 };
 
 /// Serves a repository over HTTP/1.1: files of the layout with ranges, `/announce` and `/scrape` of
-/// the tracker, `/v1/seeder` (what this seeder is, JSON) and `/healthz`.
+/// the tracker, `/v1/seeder` (what this seeder is, JSON), `/metrics` and `/healthz`.
 ///
 /// With credentials publishers may push (docs/transport.md), and it speaks TLS 1.3 only, and
 /// whoever has no certificate of the fleet is not answered at all, `/healthz` included. What each
@@ -40,10 +43,11 @@ struct HttpServerOptions {
 /// is sent whole and it is closed then, so that the next one is checked anew.
 ///
 /// Threads: everything runs on the io thread; files are read on `pool`. `tracker` is used on the io
-/// thread only; it and `pool` must outlive the coroutine.
+/// thread only; it, `metrics` and `pool` must outlive the coroutine.
 class HttpServer {
 public:
-    HttpServer(HttpServerOptions options, Tracker& tracker, net::thread_pool& pool);
+    HttpServer(HttpServerOptions options, Tracker& tracker, SeederMetrics& metrics,
+               net::thread_pool& pool);
 
     /// Binds. Errors: the errno of bind(2), naming the address.
     [[nodiscard]] Result<> listen(net::io_context& io, const ListenAddress& address);

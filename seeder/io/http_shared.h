@@ -23,13 +23,15 @@ struct PushDesk {
 };
 
 struct HttpServer::Shared {
-    Shared(HttpServerOptions given, Tracker& tracker_used, net::thread_pool& pool_used)
-        : options(std::move(given)), tracker(tracker_used), pool(pool_used),
+    Shared(HttpServerOptions given, Tracker& tracker_used, SeederMetrics& metrics_used,
+           net::thread_pool& pool_used)
+        : options(std::move(given)), tracker(tracker_used), metrics(metrics_used), pool(pool_used),
           half_open(options.half_open),
           pushes{PushStore(options.repository), options.push_uploads_max} {}
 
     HttpServerOptions options;
     Tracker& tracker;
+    SeederMetrics& metrics;
     net::thread_pool& pool;
     Fd directory;
     std::optional<net::ip::tcp::acceptor> acceptor;
