@@ -12,6 +12,8 @@
 #include "agent/io/release_commands.h"
 #include "agent/output.h"
 #include "common/core/errc.h"
+#include "common/tls/credentials.h"
+#include "common/tls/flags.h"
 #include "common/trust/utc_time.h"
 
 namespace slipway::agent {
@@ -25,6 +27,7 @@ struct Options {
     std::string trust;
     std::string listen;
     std::string release;
+    tls::TlsFiles tls;
     std::uint64_t lock_timeout_s = 30;
     std::uint64_t share_s = 0;
     std::uint64_t patience_s = 30;
@@ -100,6 +103,21 @@ Result<InstallRequest> install_request(const Options& options, trust::TimePoint 
     request.now = now;
     if (!options.trust.empty()) {
         request.trusted_root = options.trust;
+    }
+    if (auto complete = tls::check_complete(options.tls); !complete) {
+        return tl::unexpected(std::move(complete.error()));
+    }
+    if (options.tls.given()) {
+        auto credentials = tls::Credentials::load(options.tls);
+        if (!credentials) {
+            return tl::unexpected(std::move(credentials.error()));
+        }
+        request.fetcher.tls = std::move(*credentials);
+        auto watch = swarm::TlsWatch::start(options.tls);
+        if (!watch) {
+            return tl::unexpected(std::move(watch.error()));
+        }
+        request.fetcher.swarm_tls = std::move(*watch);
     }
     return ArtifactId::parse(options.artifact).map([&](ArtifactId id) {
         request.artifact = std::move(id);
@@ -216,6 +234,7 @@ std::vector<Command> declare(CLI::App& app, Options& options) {
     install->add_option("--listen", options.listen, "IP:PORT for peers");
     install->add_option("--patience", options.patience_s, "Seconds without any progress")
         ->capture_default_str();
+    tls::add_flags(*install, options.tls);
     locks(install);
     auto* status = command("status", "What is current, and since when");
     one_service(status);

@@ -27,11 +27,15 @@ struct Command {
 };
 
 [[nodiscard]] Command repo_init_command(CLI::App& parent, Context& context);
+[[nodiscard]] std::vector<Command> repo_key_commands(CLI::App& repo, Context& context);
+[[nodiscard]] std::vector<Command> repo_sign_commands(CLI::App& repo, Context& context);
 [[nodiscard]] Command publish_command(CLI::App& parent, Context& context);
 [[nodiscard]] Command list_command(CLI::App& parent, Context& context);
 [[nodiscard]] Command inspect_command(CLI::App& parent, Context& context);
 [[nodiscard]] Command diff_command(CLI::App& parent, Context& context);
 [[nodiscard]] Command verify_command(CLI::App& parent, Context& context);
+/// `slipway ca init|issue|revoke|crl|list`.
+[[nodiscard]] std::vector<Command> ca_commands(CLI::App& parent, Context& context);
 
 /// The flag that all commands have.
 void add_json_flag(CLI::App& app, Context& context);

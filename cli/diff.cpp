@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "cli/remote.h"
 #include "common/repository/differ.h"
+#include "common/tls/flags.h"
 
 namespace slipway::cli {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 struct Options {
     std::string repo;
     std::string trust;
+    tls::TlsFiles tls;
     std::string from;
     std::string to;
     std::size_t limit = 100;
@@ -57,7 +59,7 @@ Result<> run(const Options& options, const Context& context) {
     if (!from || !to) {
         return tl::unexpected(from ? to.error() : from.error());
     }
-    const auto remote = Remote::open(options.repo, options.trust);
+    const auto remote = Remote::open(options.repo, options.trust, options.tls);
     if (!remote) {
         return tl::unexpected(remote.error());
     }
@@ -88,6 +90,7 @@ Command diff_command(CLI::App& parent, Context& context) {
     app->add_option("to", options->to, "NAME@VERSION that it shall have")->required();
     app->add_option("--limit", options->limit, "Paths to show of each sort")->capture_default_str();
     app->add_option("--trust", options->trust, "Root metadata that you trust");
+    tls::add_flags(*app, options->tls);
     add_json_flag(*app, context);
     return {app, [options](const Context& given) { return run(*options, given); }};
 }

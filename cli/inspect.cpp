@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/remote.h"
+#include "common/tls/flags.h"
 
 namespace slipway::cli {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 struct Options {
     std::string repo;
     std::string trust;
+    tls::TlsFiles tls;
     std::string id;
 };
 
@@ -65,7 +67,7 @@ Result<> run(const Options& options, const Context& context) {
     if (!id) {
         return tl::unexpected(id.error());
     }
-    const auto remote = Remote::open(options.repo, options.trust);
+    const auto remote = Remote::open(options.repo, options.trust, options.tls);
     if (!remote) {
         return tl::unexpected(remote.error());
     }
@@ -88,6 +90,7 @@ Command inspect_command(CLI::App& parent, Context& context) {
     app->add_option("--repo", options->repo, "Directory or URL of the repository")->required();
     app->add_option("artifact", options->id, "NAME@VERSION")->required();
     app->add_option("--trust", options->trust, "Root metadata that you trust");
+    tls::add_flags(*app, options->tls);
     add_json_flag(*app, context);
     return {app, [options](const Context& given) { return run(*options, given); }};
 }

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/remote.h"
+#include "common/tls/flags.h"
 
 namespace slipway::cli {
 namespace {
@@ -12,10 +13,11 @@ namespace {
 struct Options {
     std::string repo;
     std::string trust;
+    tls::TlsFiles tls;
 };
 
 Result<> run(const Options& options, const Context& context) {
-    const auto remote = Remote::open(options.repo, options.trust);
+    const auto remote = Remote::open(options.repo, options.trust, options.tls);
     if (!remote) {
         return tl::unexpected(remote.error());
     }
@@ -50,6 +52,7 @@ Command list_command(CLI::App& parent, Context& context) {
     auto options = std::make_shared<Options>();
     app->add_option("--repo", options->repo, "Directory or URL of the repository")->required();
     app->add_option("--trust", options->trust, "Root metadata that you trust");
+    tls::add_flags(*app, options->tls);
     add_json_flag(*app, context);
     return {app, [options](const Context& given) { return run(*options, given); }};
 }

@@ -21,6 +21,7 @@ Examples:
   slipway publish --repo /srv/slipway web@1.0.0 build/out --unit web.service
   slipway diff --repo /srv/slipway web@1.0.0 web@1.1.0
   slipway verify --repo /srv/slipway
+  slipway ca issue --ca fleet-ca seeder/eu --dns seeder.eu.example --out seeder-eu
 )";
 
 int to_int(ExitStatus status) {
@@ -64,13 +65,17 @@ int run(int argc, char** argv) {
     app.set_version_flag("--version", "slipway " SLIPWAY_VERSION);
     app.require_subcommand(1);
     Context context;
-    auto* repo = app.add_subcommand("repo", "Set up a repository");
+    auto* repo = app.add_subcommand("repo", "Set up a repository, its keys and who may sign what");
     repo->require_subcommand(1);
-    const std::vector<Command> commands{
+    std::vector<Command> commands{
         repo_init_command(*repo, context), publish_command(app, context),
         list_command(app, context),        inspect_command(app, context),
         diff_command(app, context),        verify_command(app, context),
     };
+    for (const auto& more : {repo_key_commands(*repo, context), repo_sign_commands(*repo, context),
+                             ca_commands(app, context)}) {
+        commands.insert(commands.end(), more.begin(), more.end());
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -17,7 +17,7 @@ void print(std::FILE* to, const std::string& line) {
 }
 
 std::string code_name(const std::error_code& code) {
-    constexpr std::array<std::pair<Errc, const char*>, 8> names{{
+    constexpr std::array<std::pair<Errc, const char*>, 9> names{{
         {Errc::failed, "failed"},
         {Errc::usage, "usage"},
         {Errc::verification_failed, "verification_failed"},
@@ -26,6 +26,7 @@ std::string code_name(const std::error_code& code) {
         {Errc::changed, "changed"},
         {Errc::unreachable, "unreachable"},
         {Errc::cancelled, "cancelled"},
+        {Errc::forbidden, "forbidden"},
     }};
     for (const auto& [errc, name] : names) {
         if (code == errc) {

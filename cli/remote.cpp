@@ -25,9 +25,21 @@ Result<fs::path> make_temporary_directory() {
 
 } // namespace
 
+Result<std::shared_ptr<tls::Credentials>> load_credentials(const tls::TlsFiles& files) {
+    if (!files.given()) {
+        return tls::check_complete(files).map([] { return std::shared_ptr<tls::Credentials>(); });
+    }
+    return tls::Credentials::load(files);
+}
+
 Result<std::unique_ptr<Remote>> Remote::open(const std::string& location,
-                                             const std::string& trusted_root) {
-    std::unique_ptr<Remote> remote(new Remote(location));
+                                             const std::string& trusted_root,
+                                             const tls::TlsFiles& tls) {
+    auto credentials = load_credentials(tls);
+    if (!credentials) {
+        return tl::unexpected(credentials.error());
+    }
+    std::unique_ptr<Remote> remote(new Remote(location, std::move(*credentials)));
     auto directory = make_temporary_directory();
     if (!directory) {
         return tl::unexpected(directory.error());

@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/key_options.h"
 #include "cli/output.h"
 #include "common/core/errc.h"
-#include "common/repository/layout.h"
 #include "common/trust/signer.h"
 
 namespace slipway::cli {
@@ -16,8 +16,8 @@ namespace fs = std::filesystem;
 namespace {
 
 struct Options {
-    std::string repo;
-    std::string keys;
+    KeyOptions keys;
+    NewKeyOptions new_keys;
 };
 
 void explain(const fs::path& repository, const fs::path& keys) {
@@ -36,15 +36,18 @@ void explain(const fs::path& repository, const fs::path& keys) {
 }
 
 Result<> run(const Options& options, const Context& context) {
-    const fs::path repository = options.repo;
-    const fs::path keys =
-        options.keys.empty() ? layout::default_keys(repository) : fs::path(options.keys);
+    const fs::path repository = options.keys.repo;
+    const auto keys = options.keys.directory().path();
+    const auto wanted = options.new_keys.read(options.keys);
+    if (!wanted) {
+        return tl::unexpected(wanted.error());
+    }
     std::error_code error;
     fs::create_directories(repository, error);
     if (error) {
         return fail(error, "create " + repository.string());
     }
-    return trust::init_repository(repository, keys, std::chrono::system_clock::now())
+    return trust::init_repository(repository, keys, std::chrono::system_clock::now(), *wanted)
         .and_then([&]() -> Result<> {
             for (const auto* part : {"packs", "targets"}) {
                 fs::create_directories(repository / part, error);
@@ -67,8 +70,8 @@ Result<> run(const Options& options, const Context& context) {
 Command repo_init_command(CLI::App& parent, Context& context) {
     auto* app = parent.add_subcommand("init", "Make a new repository and its keys");
     auto options = std::make_shared<Options>();
-    app->add_option("--repo", options->repo, "Directory of the repository")->required();
-    app->add_option("--keys", options->keys, "Directory for the keys (default: DIR.keys)");
+    options->keys.add_to(*app);
+    options->new_keys.add_to(*app);
     add_json_flag(*app, context);
     return {app, [options](const Context& given) { return run(*options, given); }};
 }

@@ -9,36 +9,62 @@
 #include "common/core/errc.h"
 #include "common/io/blocking.h"
 #include "common/io/log.h"
-#include "common/swarm/metainfo.h"
 #include "common/swarm/pack_session.h"
+#include "common/swarm/tls_watch.h"
+#include "common/tls/credentials.h"
+#include "common/tls/flags.h"
 #include "seeder/core/http_rules.h"
 #include "seeder/core/tracker.h"
 #include "seeder/io/http_server.h"
+#include "seeder/io/metadata_renewal.h"
 #include "seeder/io/pack_watch.h"
+#include "seeder/io/seeder_metrics.h"
 
 namespace slipway::seeder {
 namespace {
 
 struct Options {
     std::filesystem::path repository;
+    std::string keys;
+    std::string passphrase_file;
     std::string listen = "127.0.0.1:7070";
     std::uint16_t bittorrent_port = 0;
     std::string region;
     std::uint64_t upload_bytes_per_s_max = 0;
+    tls::TlsFiles tls;
     bool open = false;
     bool json = false;
 };
 
 Result<ListenAddress> checked_address(const Options& options) {
     auto address = parse_listen_address(options.listen);
-    if (address && !address->loopback && !options.open) {
+    if (address && !address->loopback && !options.open && !options.tls.given()) {
         return fail(
             Errc::usage,
             "--listen " + options.listen +
-                ": without certificates a seeder listens on loopback only; --open says that "
-                "anyone who reaches this address may read the repository");
+                ": without certificates (--tls-cert, --tls-key, --tls-ca) a seeder listens on "
+                "loopback only; --open says that anyone who reaches this address may read the "
+                "repository");
+    }
+    if (options.open && options.tls.given()) {
+        return fail(Errc::usage, "--open lets anyone in, --tls-cert only the fleet: give one");
     }
     return address;
+}
+
+// A seeder's certificate has to say so: agents refuse any other at the other end.
+Result<std::shared_ptr<tls::Credentials>> load_credentials(const tls::TlsFiles& files) {
+    if (!files.given()) {
+        return tls::check_complete(files).map([] { return std::shared_ptr<tls::Credentials>(); });
+    }
+    return tls::Credentials::load(files).and_then(
+        [&](std::shared_ptr<tls::Credentials> loaded) -> Result<std::shared_ptr<tls::Credentials>> {
+            if (const auto self = loaded->self(); self.role != Role::seeder) {
+                return fail(Errc::usage, "--tls-cert " + files.certificate.string() + " is of " +
+                                             self.text() + ", not of a seeder");
+            }
+            return loaded;
+        });
 }
 
 Result<> check_repository(const std::filesystem::path& repository) {
@@ -52,24 +78,40 @@ Result<> check_repository(const std::filesystem::path& repository) {
     return {};
 }
 
-SwarmHash swarm_hash(const PackId& pack) {
-    const auto hash = swarm::info_hash(pack);
+SwarmHash swarm_hash(const Sha256Digest& info_hash) {
     SwarmHash out{};
-    std::copy_n(hash.bytes.begin(), out.size(), out.begin());
+    std::copy_n(info_hash.bytes.begin(), out.size(), out.begin());
     return out;
+}
+
+MetadataRenewalOptions renewal_options(const Options& options) {
+    MetadataRenewalOptions renewal{
+        .repository = options.repository, .keys = {}, .now = std::chrono::system_clock::now};
+    if (!options.keys.empty()) {
+        trust::Passphrase passphrase;
+        if (!options.passphrase_file.empty()) {
+            passphrase = [file = options.passphrase_file](const std::string&) {
+                return trust::read_secret(file);
+            };
+        }
+        renewal.keys.emplace(options.keys, std::move(passphrase));
+    }
+    return renewal;
 }
 
 // Scripts read this line to learn the ports; it is the first one on standard output.
 void announce_ports(const Options& options, const ListenAddress& address, std::uint16_t http_port,
                     std::uint16_t bittorrent_port) {
+    const std::string scheme = options.tls.given() ? "https" : "http";
     const auto http = host_port(address.ip, http_port);
     const auto bittorrent = host_port(address.ip, bittorrent_port);
     if (options.json) {
         const nlohmann::json line = {
-            {"event", "listening"}, {"http", http}, {"bittorrent", bittorrent}};
+            {"event", "listening"}, {scheme, http}, {"bittorrent", bittorrent}};
         std::cout << line.dump() << std::endl;
     } else {
-        std::cout << "listening http=" << http << " bittorrent=" << bittorrent << std::endl;
+        std::cout << "listening " << scheme << "=" << http << " bittorrent=" << bittorrent
+                  << std::endl;
     }
 }
 
@@ -81,27 +123,50 @@ Result<> run(const Options& options) {
     if (auto there = check_repository(options.repository); !there) {
         return there;
     }
-    auto session =
-        swarm::PackSession::start({.listen = host_port(address->ip, options.bittorrent_port),
-                                   .upload_bytes_per_s_max = options.upload_bytes_per_s_max,
-                                   .download_bytes_per_s_max = 0});
+    auto credentials = load_credentials(options.tls);
+    if (!credentials) {
+        return tl::unexpected(credentials.error());
+    }
+    swarm::SessionOptions swarms;
+    swarms.listen = host_port(address->ip, options.bittorrent_port);
+    swarms.upload_bytes_per_s_max = options.upload_bytes_per_s_max;
+    std::shared_ptr<swarm::TlsWatch> tls_watch;
+    if (options.tls.given()) {
+        auto watch = swarm::TlsWatch::start(options.tls);
+        if (!watch) {
+            return tl::unexpected(watch.error());
+        }
+        tls_watch = std::move(*watch);
+        swarms.tls = tls_watch->tls();
+    }
+    auto session = swarm::PackSession::start(swarms);
     if (!session) {
         return tl::unexpected(session.error());
     }
     net::io_context io{1};
     net::thread_pool pool{4};
     Tracker tracker(TrackerOptions{}, std::random_device{}());
+    SeederMetrics metrics;
     HttpServer server({.repository = options.repository,
                        .region = options.region,
-                       .bittorrent_port = (*session)->port()},
-                      tracker, pool);
+                       .bittorrent_port = (*session)->port(),
+                       .credentials = std::move(*credentials),
+                       .metrics_text = [&] { return metrics.text((*session)->uploaded_bytes()); }},
+                      tracker, metrics, pool);
     if (auto listening = server.listen(io, *address); !listening) {
         return listening;
     }
-    PackWatch watch(
-        options.repository, **session, pool,
-        {.shared = [&](const PackId& pack) { tracker.add_swarm(swarm_hash(pack)); },
-         .removed = [&](const PackId& pack) { tracker.remove_swarm(swarm_hash(pack)); }});
+    PackWatch watch(options.repository, **session, swarms.tls, pool,
+                    {.joined =
+                         [&](const auto& swarm) {
+                             tracker.add_swarm(swarm_hash(swarm));
+                             metrics.pack_shared();
+                         },
+                     .left =
+                         [&](const auto& swarm) {
+                             tracker.remove_swarm(swarm_hash(swarm));
+                             metrics.pack_removed();
+                         }});
     if (auto scanned = watch.scan_now(); !scanned) {
         return scanned;
     }
@@ -110,7 +175,11 @@ Result<> run(const Options& options) {
     signals.async_wait([&stop](const auto& /*error*/, int /*signal*/) { stop.request_stop(); });
     const std::stop_callback no_more_signals{stop.get_token(), [&signals] { signals.cancel(); }};
     net::co_spawn(io, server.serve(stop.get_token()), rethrow);
+    net::co_spawn(io, server.expire_pushes(stop.get_token()), rethrow);
     net::co_spawn(io, watch.run(stop.get_token()), rethrow);
+    net::co_spawn(io,
+                  run_metadata_renewal(renewal_options(options), pool, metrics, stop.get_token()),
+                  rethrow);
     announce_ports(options, *address, server.port(), (*session)->port());
     io.run();
     log_event(LogLevel::info, "seeder.stopped",
@@ -142,6 +211,13 @@ int main(int argc, char** argv) {
     auto* run_command = app.add_subcommand("run", "Share a repository until told to stop");
     run_command->add_option("--repo", options.repository, "Directory of the repository")
         ->required();
+    run_command->add_option("--keys", options.keys,
+                            "Directory with keys of snapshot and timestamp, to renew them before "
+                            "they expire");
+    run_command
+        ->add_option("--passphrase-file", options.passphrase_file,
+                     "File with the passphrase of those keys if they are encrypted, mode 0600")
+        ->envname("SLIPWAY_KEY_PASSPHRASE_FILE");
     run_command
         ->add_option("--listen", options.listen,
                      "Address and port of HTTP, tracker and web seed; port 0 takes a free one")
@@ -159,6 +235,7 @@ int main(int argc, char** argv) {
     run_command->add_flag(
         "--open", options.open,
         "Listen beyond loopback without certificates: anyone who reaches it may read");
+    slipway::tls::add_flags(*run_command, options.tls);
     run_command->add_flag("--json", options.json, "Print events as JSON lines");
     try {
         app.parse(argc, argv);

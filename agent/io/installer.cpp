@@ -81,7 +81,8 @@ private:
                                          {.artifact = request_.artifact,
                                           .seeders = request_.seeders,
                                           .trusted_root = request_.trusted_root,
-                                          .now = request_.now},
+                                          .now = request_.now,
+                                          .tls = request_.fetcher.tls},
                                          progress_);
         if (!metadata) {
             return tl::unexpected(std::move(metadata.error()));

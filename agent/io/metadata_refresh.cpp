@@ -41,7 +41,7 @@ Result<ArtifactMetadata> refresh_metadata(const HostLayout& host, const Metadata
     std::optional<Error> worst;
     std::string reasons;
     for (const auto& seeder : request.seeders) {
-        RepositorySource source(local_directory(seeder).value_or(seeder));
+        RepositorySource source(local_directory(seeder).value_or(seeder), request.tls);
         trust::Client client(host.trust(), source, request.now);
         if (auto trusted = trust_given_root(client, request, host); !trusted) {
             return tl::unexpected(std::move(trusted.error())); // No seeder can help with that.

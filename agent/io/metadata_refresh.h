@@ -16,6 +16,7 @@ struct MetadataRequest {
     std::vector<std::string> seeders;
     std::optional<std::filesystem::path> trusted_root;
     trust::TimePoint now;
+    std::shared_ptr<HttpTls> tls = nullptr; ///< For https seeders; none: the system's authorities.
 };
 
 /// Brings the host's trusted metadata up to date and gives the artifact's, from the first seeder

@@ -38,7 +38,7 @@ void PackFetcher::ask_seeders(std::stop_token stop) {
     if (std::exchange(asked_, true)) {
         return;
     }
-    HttpClient http;
+    HttpClient http(options_.tls);
     HttpLimits limits;
     limits.body_bytes_max = seeder_info_bytes_max;
     limits.total_timeout = std::chrono::seconds(10);
@@ -72,7 +72,8 @@ Result<PackFile> PackFetcher::load_metainfo(const PackId& id) {
     std::string reasons;
     auto code = make_error_code(Errc::unreachable);
     for (const auto& seeder : seeders_) {
-        RepositorySource source(seeder.directory.empty() ? seeder.address : seeder.directory);
+        RepositorySource source(seeder.directory.empty() ? seeder.address : seeder.directory,
+                                options_.tls);
         const auto path = layout::metainfo_path(id);
         const auto what = join_url(seeder.address, path);
         auto bytes = source.fetch(path, limit);
@@ -216,6 +217,7 @@ Result<> PackFetcher::start_session() {
     }
     swarm::SessionOptions options;
     options.listen = options_.listen;
+    options.tls = options_.swarm_tls ? options_.swarm_tls->tls() : nullptr;
     if (options.listen.empty()) {
         const bool local = std::ranges::all_of(seeders_, [](const Seeder& seeder) {
             return !seeder.directory.empty() || is_loopback(seeder.address);

@@ -13,6 +13,7 @@
 #include "agent/io/pack_files.h"
 #include "common/repository/reader.h"
 #include "common/swarm/pack_session.h"
+#include "common/swarm/tls_watch.h"
 
 namespace slipway::agent {
 
@@ -26,6 +27,8 @@ struct Seeder {
 struct FetcherOptions {
     std::string listen; ///< "IP:PORT" for peers; empty: loopback if all seeders are, else any.
     std::chrono::milliseconds patience{30'000}; ///< Without any progress.
+    std::shared_ptr<HttpTls> tls; ///< For https seeders; none: the system's authorities.
+    std::shared_ptr<swarm::TlsWatch> swarm_tls; ///< With it swarms are SSL torrents.
 };
 
 struct FetchTotals {

@@ -26,6 +26,8 @@ public:
             return "no usable answer";
         case Errc::cancelled:
             return "stopped on request";
+        case Errc::forbidden:
+            return "not allowed";
         }
         return "unknown";
     }

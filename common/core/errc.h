@@ -18,6 +18,7 @@ enum class Errc {
     changed,             ///< A file changed while it was read.
     unreachable,         ///< A host did not answer, or answered with an error of its own.
     cancelled,           ///< The user or the service manager asked to stop.
+    forbidden,           ///< The other side knows who asks, and its role may not do this.
 };
 std::error_code make_error_code(Errc errc);
 

@@ -43,17 +43,13 @@ ZstdTuning full_tuning(ByteSpan raw, EffortLevel level) {
 /// same bytes at twice the rate.
 ZstdTuning patch_tuning(ByteSpan raw, ByteSpan base, EffortLevel level) {
     constexpr int fast_strategy = 1;
-    constexpr std::size_t large_base_bytes = 64ULL * 1024 * 1024;
     ZstdTuning tuning;
     tuning.window_log =
         std::clamp(static_cast<int>(std::bit_width(raw.size() + base.size())), 10, 27);
     if (level.zstd_level <= 4) {
         tuning.level = 1;
         tuning.strategy = fast_strategy;
-        tuning.hash_log =
-            base.size() > large_base_bytes
-                ? 23
-                : std::clamp(static_cast<int>(std::bit_width(base.size())) - 2, 14, 22);
+        tuning.hash_log = std::clamp(static_cast<int>(std::bit_width(base.size())) - 2, 14, 22);
         tuning.min_match = 7;
         tuning.target_length = 2;
     } else {
@@ -106,22 +102,28 @@ Encoded encode_full(ByteSpan raw, EffortLevel level) {
     return stored(raw);
 }
 
-Encoded encode_patch(ByteSpan raw, ByteSpan base, EffortLevel level) {
+std::optional<Encoded> encode_patch_within(ByteSpan raw, ByteSpan base, EffortLevel level,
+                                           std::size_t bytes_max) {
     if (raw.empty() || base.empty()) {
-        return stored(raw);
+        return raw.size() <= bytes_max ? std::optional(stored(raw)) : std::nullopt;
     }
-    Encoded best;
-    auto limit = raw.size() - 1;
+    std::optional<Encoded> best;
+    auto limit = std::min(raw.size() - 1, bytes_max);
     if (level.try_sdiff) {
-        best = {Codec::sdiff, sdiff_encode(raw, base)};
-        limit = std::min(limit, best.bytes.size());
+        if (auto patch = sdiff_encode(raw, base); patch.size() <= limit) {
+            limit = patch.size();
+            best = {Codec::sdiff, std::move(patch)};
+        }
         level.zstd_level = prefix_level_beside_sdiff(raw, base, level);
     }
     if (auto frame = zstd_encode(raw, base, patch_tuning(raw, base, level), limit)) {
-        return {Codec::zstd_prefix, std::move(*frame)};
+        return Encoded{Codec::zstd_prefix, std::move(*frame)};
     }
-    return best.codec == Codec::sdiff && best.bytes.size() < raw.size() ? std::move(best)
-                                                                        : stored(raw);
+    return best || raw.size() > bytes_max ? std::move(best) : std::optional(stored(raw));
+}
+
+Encoded encode_patch(ByteSpan raw, ByteSpan base, EffortLevel level) {
+    return *encode_patch_within(raw, base, level, raw.size());
 }
 
 Result<> decode_block(Codec codec, ByteSpan encoded, ByteSpan base, std::span<std::uint8_t> out) {

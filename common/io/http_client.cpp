@@ -2,6 +2,7 @@
 
 #include <cassert>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <curl/curl.h>
@@ -17,8 +18,12 @@ void init_curl_once() {
     assert(code == CURLE_OK);
 }
 
+constexpr std::size_t refusal_text_bytes_max = 1024;
+
 struct Transfer {
+    const char* method = "GET";
     Bytes body;
+    std::string refusal_text; ///< Of a 4xx status: the server's reason.
     std::uint64_t body_bytes_max = 0;
     bool too_long = false;
     bool range_ignored = false;
@@ -27,20 +32,33 @@ struct Transfer {
     std::stop_token stop;
 };
 
-// A refusal's text would only take memory, and a whole file where a range was asked for must not
-// be read to its end.
-bool wanted(Transfer& transfer) {
+enum class Wanted { body, reason, nothing };
+
+// Of a refusal its reason is of use, and a whole file where a range was asked for must not be read
+// to its end.
+Wanted wanted(Transfer& transfer) {
     long status = 0;
     curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
     transfer.range_ignored = transfer.range_asked && status == 200;
-    return status < 300 && !transfer.range_ignored; // 0 for file://
+    if (status >= 400) {
+        return Wanted::reason;
+    }
+    return status < 300 && !transfer.range_ignored ? Wanted::body : Wanted::nothing; // 0: file://
+}
+
+std::size_t take_reason(Transfer& transfer, std::string_view text) {
+    transfer.refusal_text += text.substr(0, refusal_text_bytes_max - transfer.refusal_text.size());
+    return transfer.refusal_text.size() < refusal_text_bytes_max ? text.size() : 0;
 }
 
 std::size_t on_body(char* data, std::size_t size, std::size_t count, void* context) {
     auto& transfer = *static_cast<Transfer*>(context);
     const std::size_t bytes = size * count;
-    if (transfer.body.empty() && !wanted(transfer)) {
-        return 0;
+    if (transfer.body.empty()) {
+        const auto what = wanted(transfer);
+        if (what != Wanted::body) {
+            return what == Wanted::reason ? take_reason(transfer, {data, bytes}) : 0;
+        }
     }
     if (bytes > transfer.body_bytes_max - transfer.body.size()) {
         transfer.too_long = true;
@@ -63,18 +81,67 @@ void set(CURL* handle, CURLoption option, T value) {
 
 } // namespace
 
+namespace {
+struct FreeHeaders {
+    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using HeaderList = std::unique_ptr<curl_slist, FreeHeaders>;
+} // namespace
+
 struct HttpClient::State {
     struct Free {
         void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
     };
     std::unique_ptr<CURL, Free> easy{curl_easy_init()};
+    std::shared_ptr<HttpTls> tls;
+    std::string tls_refusal; ///< Why a server's certificate was refused in the last handshake.
 
     Result<Bytes> run(const std::string& url, const std::optional<std::string>& range,
-                      const HttpLimits& limits, std::stop_token stop);
+                      const HttpUpload* upload, const HttpLimits& limits, std::stop_token stop);
     void prepare(const std::string& url, const HttpLimits& limits);
+    [[nodiscard]] HeaderList prepare_upload(const HttpUpload& upload);
     [[nodiscard]] tl::unexpected<Error> explain(CURLcode code, const Transfer& transfer,
                                                 const std::string& url, const char* detail);
 };
+
+namespace {
+
+CURLcode on_tls_context(CURL* /*handle*/, void* context, void* state_pointer) {
+    auto& state = *static_cast<HttpClient::State*>(state_pointer);
+    const auto prepared = state.tls->prepare(static_cast<ssl_ctx_st*>(context), state.tls_refusal);
+    if (!prepared) {
+        state.tls_refusal = describe(prepared.error());
+    }
+    return prepared ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+}
+
+std::string without_line_ends(std::string text) {
+    while (text.ends_with('\n')) {
+        text.pop_back();
+    }
+    return text;
+}
+
+// TLS 1.3 tells the client of its certificate's refusal by an alert after the handshake. OpenSSL's
+// text has the alert's name (RFC 8446, section 6) and nothing else of use.
+std::optional<std::string> certificate_alert(std::string_view detail) {
+    constexpr std::string_view mark = "alert ";
+    const auto at = detail.find(mark);
+    if (at == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const auto alert = detail.substr(at + mark.size());
+    if (alert.starts_with("certificate required")) {
+        return "it lets in nobody without a certificate of its fleet: --tls-cert, --tls-key and "
+               "--tls-ca";
+    }
+    if (alert.starts_with("protocol version")) {
+        return "it does not speak TLS 1.3, or wants no other";
+    }
+    return "it refuses our certificate: " + std::string(alert.substr(0, alert.find(',')));
+}
+
+} // namespace
 
 void HttpClient::State::prepare(const std::string& url, const HttpLimits& limits) {
     auto* const curl = easy.get();
@@ -91,17 +158,45 @@ void HttpClient::State::prepare(const std::string& url, const HttpLimits& limits
     set(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(limits.stall_timeout.count()));
     set(curl, CURLOPT_BUFFERSIZE, 256L * 1024);
     set(curl, CURLOPT_TCP_NODELAY, 1L);
+    tls_refusal.clear();
+    if (tls) {
+        set(curl, CURLOPT_SSL_CTX_FUNCTION, &on_tls_context);
+        set(curl, CURLOPT_SSL_CTX_DATA, static_cast<void*>(this));
+        set(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L); // A resumed session shows no certificates.
+        // The context's own authorities are the only ones; the system's would be read for nothing.
+        set(curl, CURLOPT_CAINFO, static_cast<char*>(nullptr));
+        set(curl, CURLOPT_CAPATH, static_cast<char*>(nullptr));
+    }
+}
+
+HeaderList HttpClient::State::prepare_upload(const HttpUpload& upload) {
+    auto* const curl = easy.get();
+    // "Expect: 100-continue" would cost a round trip before each part.
+    curl_slist* list = curl_slist_append(nullptr, "Expect:");
+    list = curl_slist_append(list, "Content-Type: application/octet-stream");
+    if (!upload.content_range.empty()) {
+        list = curl_slist_append(list, ("Content-Range: " + upload.content_range).c_str());
+    }
+    set(curl, CURLOPT_POST, 1L);
+    set(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(upload.body.size()));
+    set(curl, CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(upload.body.data()));
+    set(curl, CURLOPT_CUSTOMREQUEST, upload.method);
+    set(curl, CURLOPT_HTTPHEADER, list);
+    return HeaderList(list);
 }
 
 Result<Bytes> HttpClient::State::run(const std::string& url,
                                      const std::optional<std::string>& range,
-                                     const HttpLimits& limits, std::stop_token stop) {
+                                     const HttpUpload* upload, const HttpLimits& limits,
+                                     std::stop_token stop) {
+    Transfer transfer;
+    transfer.method = upload != nullptr ? upload->method : "GET";
     if (stop.stop_requested()) {
-        return fail(Errc::cancelled, "GET " + printable(url));
+        return fail(Errc::cancelled, std::string(transfer.method) + " " + printable(url));
     }
     auto* const curl = easy.get();
     prepare(url, limits);
-    Transfer transfer;
+    const auto headers = upload != nullptr ? prepare_upload(*upload) : HeaderList();
     transfer.body_bytes_max = limits.body_bytes_max;
     transfer.handle = curl;
     transfer.range_asked = range.has_value() && !url.starts_with("file:");
@@ -129,7 +224,7 @@ Result<Bytes> HttpClient::State::run(const std::string& url,
 
 tl::unexpected<Error> HttpClient::State::explain(CURLcode code, const Transfer& transfer,
                                                  const std::string& url, const char* detail) {
-    const std::string what = "GET " + printable(url);
+    const std::string what = std::string(transfer.method) + " " + printable(url);
     long status = 0;
     curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
     if (transfer.stop.stop_requested()) {
@@ -143,20 +238,43 @@ tl::unexpected<Error> HttpClient::State::explain(CURLcode code, const Transfer& 
     if (transfer.range_ignored) {
         return fail(Errc::unreachable, what + ": the server does not serve byte ranges");
     }
+    if (status == 403) {
+        return fail(Errc::forbidden,
+                    what + ": HTTP status 403: " + without_line_ends(transfer.refusal_text));
+    }
+    if (!tls_refusal.empty()) {
+        return fail(Errc::verification_failed, what + ": " + tls_refusal);
+    }
+    if (code == CURLE_PEER_FAILED_VERIFICATION) {
+        return fail(Errc::verification_failed,
+                    what + ": " + detail +
+                        (tls ? ""
+                             : "; for a seeder with a fleet's own authority give --tls-cert, "
+                               "--tls-key and --tls-ca"));
+    }
+    if (auto alert = certificate_alert(detail)) {
+        return fail(Errc::forbidden, what + ": " + *alert);
+    }
     if (status == 404 || status == 410 || code == CURLE_FILE_COULDNT_READ_FILE) {
         return fail(Errc::not_found, what);
     }
     if (status >= 300 || (code == CURLE_OK && status != 0)) {
-        return fail(Errc::unreachable, what + ": HTTP status " + std::to_string(status));
+        const auto reason = without_line_ends(transfer.refusal_text);
+        const auto code_of = status == 422   ? Errc::verification_failed
+                             : status == 409 ? Errc::failed
+                                             : Errc::unreachable;
+        return fail(code_of, what + ": HTTP status " + std::to_string(status) +
+                                 (reason.empty() ? "" : ": " + reason));
     }
     return fail(Errc::unreachable,
                 what + ": " + (*detail != '\0' ? detail : curl_easy_strerror(code)));
 }
 
-HttpClient::HttpClient() {
+HttpClient::HttpClient(std::shared_ptr<HttpTls> tls) {
     init_curl_once();
     state_ = std::make_unique<State>();
     assert(state_->easy != nullptr);
+    state_->tls = std::move(tls);
 }
 HttpClient::~HttpClient() = default;
 HttpClient::HttpClient(HttpClient&&) noexcept = default;
@@ -164,7 +282,12 @@ HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 
 Result<Bytes> HttpClient::get(const std::string& url, const HttpLimits& limits,
                               std::stop_token stop) {
-    return state_->run(url, std::nullopt, limits, std::move(stop));
+    return state_->run(url, std::nullopt, nullptr, limits, std::move(stop));
+}
+
+Result<Bytes> HttpClient::send(const std::string& url, const HttpUpload& upload,
+                               const HttpLimits& limits, std::stop_token stop) {
+    return state_->run(url, std::nullopt, &upload, limits, std::move(stop));
 }
 
 Result<Bytes> HttpClient::get_range(const std::string& url, std::uint64_t offset,
@@ -174,7 +297,7 @@ Result<Bytes> HttpClient::get_range(const std::string& url, std::uint64_t offset
     const auto range = std::to_string(offset) + "-" + std::to_string(offset + bytes - 1);
     HttpLimits exact = limits;
     exact.body_bytes_max = bytes;
-    return state_->run(url, range, exact, std::move(stop))
+    return state_->run(url, range, nullptr, exact, std::move(stop))
         .and_then([&](Bytes body) -> Result<Bytes> {
             if (body.size() != bytes) {
                 return fail(Errc::verification_failed,

@@ -10,7 +10,20 @@
 #include "common/core/bytes.h"
 #include "common/core/result.h"
 
+struct ssl_ctx_st; // OpenSSL's SSL_CTX.
+
 namespace slipway {
+
+/// How https connections prove who is at both ends, where libcurl's defaults (the system's
+/// authorities, no certificate of our own) do not do. Thread-safe: clients of several threads share
+/// one.
+class HttpTls {
+public:
+    virtual ~HttpTls() = default;
+    /// Sets up a new connection before its handshake. When the handshake refuses the server, the
+    /// reason is written to `refusal`, which outlives the handshake.
+    [[nodiscard]] virtual Result<> prepare(ssl_ctx_st* context, std::string& refusal) = 0;
+};
 
 struct HttpLimits {
     std::uint64_t body_bytes_max = 1024ULL * 1024;
@@ -21,19 +34,29 @@ struct HttpLimits {
     std::chrono::seconds stall_timeout{10};
 };
 
-/// Blocking GET over http://, https:// and file:// with keep-alive between calls (libcurl).
+/// What a request carries to the server.
+struct HttpUpload {
+    const char* method = "PUT"; ///< "PUT" or "POST".
+    ByteSpan body;
+    std::string content_range; ///< Header value, or empty.
+};
+
+/// Blocking requests over http://, https:// and file:// with keep-alive between calls (libcurl).
+/// An https server is checked before any byte of a request is sent: by `tls` if one is given (its
+/// name is checked too), else against the system's authorities.
 /// Not thread-safe. No redirects are followed. Proxies come from the usual environment variables,
 /// never for loopback addresses.
 class HttpClient {
 public:
-    HttpClient();
+    explicit HttpClient(std::shared_ptr<HttpTls> tls = nullptr);
     ~HttpClient();
     HttpClient(HttpClient&&) noexcept;
     HttpClient& operator=(HttpClient&&) noexcept;
 
     /// The whole body. Errors: Errc::not_found (404, or no such file), Errc::unreachable (no
-    /// connection, another status, too slow), Errc::verification_failed (longer than the limit),
-    /// Errc::cancelled.
+    /// connection, another status, too slow), Errc::verification_failed (longer than the limit, or
+    /// a server whose certificate is refused), Errc::forbidden (403, or a server that refuses our
+    /// certificate; the context says why), Errc::cancelled.
     [[nodiscard]] Result<Bytes> get(const std::string& url, const HttpLimits& limits = {},
                                     std::stop_token stop = {});
 
@@ -44,8 +67,15 @@ public:
                                           std::uint64_t bytes, const HttpLimits& limits = {},
                                           std::stop_token stop = {});
 
+    /// Sends `upload` and gives the body of the reply. Errors: as for get(); further
+    /// Errc::verification_failed for 422 and Errc::failed for 409, with the server's reason.
+    /// `limits.bytes_per_s_min` counts while the server works on its reply, too.
+    [[nodiscard]] Result<Bytes> send(const std::string& url, const HttpUpload& upload,
+                                     const HttpLimits& limits = {}, std::stop_token stop = {});
+
+    struct State; ///< Complete in the .cpp only.
+
 private:
-    struct State;
     std::unique_ptr<State> state_;
 };
 

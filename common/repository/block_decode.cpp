@@ -59,53 +59,66 @@ bool ChunkPlaces::has(const ChunkKey& key) const {
     return places_.contains(key);
 }
 
-Result<std::vector<ChunkPlaces::Place>> ChunkPlaces::find(std::span<const ChunkRef> chunks,
-                                                          std::vector<fs::path>& paths) const {
+Result<ChunkPlaces::Gathering> ChunkPlaces::find(std::span<const ChunkRef> chunks) const {
+    assert(total_bytes(chunks) <= block_base_bytes_max);
     const std::shared_lock lock(mutex_);
-    std::vector<Place> places;
+    Gathering found;
     for (const auto& chunk : chunks) {
-        const auto found = places_.find(chunk.key);
-        if (found == places_.end()) {
+        const auto place = places_.find(chunk.key);
+        if (place == places_.end()) {
             return fail(Errc::not_found,
                         "chunk " + to_hex(chunk.key.bytes) + "... is not at hand as a base");
         }
-        places.push_back(found->second);
-        paths.push_back(files_[found->second.file]);
+        found.places.push_back(place->second);
+        found.paths.push_back(files_[place->second.file]);
     }
-    return places;
+    for (std::size_t i = 1; i < chunks.size(); ++i) {
+        const auto& before = found.places[i - 1];
+        found.is_one_run = found.is_one_run && found.places[i].file == before.file &&
+                           found.places[i].offset == before.offset + chunks[i - 1].bytes;
+    }
+    return found;
 }
 
-Result<ChunkBytes> ChunkPlaces::gather(std::span<const ChunkRef> chunks) const {
-    assert(total_bytes(chunks) <= block_base_bytes_max);
-    if (chunks.empty()) {
-        return ChunkBytes();
-    }
-    std::vector<fs::path> paths;
-    const auto places = find(chunks, paths);
-    if (!places) {
-        return tl::unexpected(places.error());
-    }
-    bool one_run = true;
-    for (std::size_t i = 1; i < chunks.size(); ++i) {
-        const auto& before = (*places)[i - 1];
-        one_run = one_run && (*places)[i].file == before.file &&
-                  (*places)[i].offset == before.offset + chunks[i - 1].bytes;
-    }
-    if (one_run) {
-        return map_range(paths.front(), places->front().offset, total_bytes(chunks));
-    }
-    Bytes all(total_bytes(chunks));
-    auto out = std::span(all);
+Result<> ChunkPlaces::copy(std::span<const ChunkRef> chunks, const Gathering& found,
+                           std::span<std::uint8_t> out) {
     for (std::size_t i = 0; i < chunks.size(); ++i) {
-        const auto read = open_file(paths[i], O_RDONLY | O_NOFOLLOW).and_then([&](const Fd& fd) {
-            return pread_all(fd.get(), out.first(chunks[i].bytes), (*places)[i].offset, paths[i]);
+        const auto& path = found.paths[i];
+        auto read = open_file(path, O_RDONLY | O_NOFOLLOW).and_then([&](const Fd& fd) {
+            return pread_all(fd.get(), out.first(chunks[i].bytes), found.places[i].offset, path);
         });
         if (!read) {
-            return tl::unexpected(read.error());
+            return read;
         }
         out = out.subspan(chunks[i].bytes);
     }
-    return ChunkBytes(std::move(all));
+    return {};
+}
+
+Result<ChunkBytes> ChunkPlaces::gather(std::span<const ChunkRef> chunks) const {
+    if (chunks.empty()) {
+        return ChunkBytes();
+    }
+    return find(chunks).and_then([&](const Gathering& found) -> Result<ChunkBytes> {
+        if (found.is_one_run) {
+            return map_range(found.paths.front(), found.places.front().offset, total_bytes(chunks));
+        }
+        Bytes all(total_bytes(chunks));
+        return copy(chunks, found, all).map([&] { return ChunkBytes(std::move(all)); });
+    });
+}
+
+Result<PatchRoom> ChunkPlaces::gather_before(std::span<const ChunkRef> chunks,
+                                             std::uint64_t raw_bytes) const {
+    return find(chunks).and_then([&](const Gathering& found) {
+        const auto base_bytes = total_bytes(chunks);
+        if (found.is_one_run && !chunks.empty()) {
+            return PatchRoom::behind_file(found.paths.front(), found.places.front().offset,
+                                          base_bytes, raw_bytes);
+        }
+        PatchRoom room(base_bytes, raw_bytes);
+        return copy(chunks, found, room.base_room()).map([&] { return std::move(room); });
+    });
 }
 
 bool is_chunk(const ChunkRef& chunk, ByteSpan bytes) {

@@ -12,6 +12,7 @@
 #include "common/core/result.h"
 #include "common/format/pack.h"
 #include "common/io/file_ops.h"
+#include "common/repository/patch_room.h"
 
 namespace slipway {
 
@@ -48,14 +49,24 @@ public:
     /// Errors: Errc::not_found for a chunk without a place; Errc::verification_failed for a file
     /// that is too short.
     [[nodiscard]] Result<ChunkBytes> gather(std::span<const ChunkRef> chunks) const;
+    /// The same, with room for `raw_bytes` right behind them.
+    [[nodiscard]] Result<PatchRoom> gather_before(std::span<const ChunkRef> chunks,
+                                                  std::uint64_t raw_bytes) const;
 
 private:
     struct Place {
         std::uint32_t file = 0;
         std::uint64_t offset = 0;
     };
-    [[nodiscard]] Result<std::vector<Place>> find(std::span<const ChunkRef> chunks,
-                                                  std::vector<std::filesystem::path>& paths) const;
+    /// Chunks in the order asked for, each in its file.
+    struct Gathering {
+        std::vector<Place> places;
+        std::vector<std::filesystem::path> paths;
+        bool is_one_run = true; ///< One after the other in one file.
+    };
+    [[nodiscard]] Result<Gathering> find(std::span<const ChunkRef> chunks) const;
+    [[nodiscard]] static Result<> copy(std::span<const ChunkRef> chunks, const Gathering& found,
+                                       std::span<std::uint8_t> out);
 
     mutable std::shared_mutex mutex_;
     std::vector<std::filesystem::path> files_;

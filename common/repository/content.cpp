@@ -33,6 +33,9 @@ Result<Content> Content::scan(Tree tree, const fs::path& temporary, Progress* pr
     }
     content.digests_.resize(content.first_digest_.back());
     content.checks_.resize(content.first_digest_.back());
+    if (auto fits = content.check_index_length(); !fits) {
+        return tl::unexpected(fits.error());
+    }
     if (progress != nullptr) {
         progress->phase("hash", total);
     }
@@ -106,24 +109,40 @@ Result<> Content::write_index(const fs::path& temporary) {
     }
     index_ = std::move(*file);
     Sha256 hash;
-    IndexWriter writer([&](ByteSpan piece) -> Result<> {
-        hash.update(piece);
-        index_bytes_ += piece.size();
-        if (index_bytes_ > index_bytes_max) {
-            return fail(Errc::failed, "the tree has too many names: its file index is over " +
-                                          std::to_string(index_bytes_max) + " bytes");
-        }
-        return write_all(index_.fd(), piece, index_.path());
-    });
+    return write_entries([&](ByteSpan piece) {
+               hash.update(piece);
+               index_bytes_ += piece.size();
+               return write_all(index_.fd(), piece, index_.path());
+           })
+        .map([&](const IndexSummary& summary) {
+            summary_ = summary;
+            index_digest_ = hash.finish();
+        });
+}
+
+Result<IndexSummary> Content::write_entries(const std::function<Result<>(ByteSpan)>& write) const {
+    IndexWriter writer(write);
     for (std::size_t i = 0; i < tree_.names().size(); ++i) {
         if (auto added = writer.add(entry_of(i)); !added) {
-            return added;
+            return tl::unexpected(added.error());
         }
     }
-    return writer.finish().map([&](const IndexSummary& summary) {
-        summary_ = summary;
-        index_digest_ = hash.finish();
-    });
+    return writer.finish();
+}
+
+Result<> Content::check_index_length() const {
+    std::uint64_t bytes = 0; // Digests are not known yet; their length is.
+    return write_entries([&](ByteSpan piece) -> Result<> {
+               bytes += piece.size();
+               return bytes <= index_bytes_max
+                          ? Result<>{}
+                          : fail(Errc::failed,
+                                 "the tree has too many names for one artifact: its " +
+                                     std::to_string(tree_.names().size()) +
+                                     " names make a file index over 64 MiB, which is room for "
+                                     "about a million; publish it as several artifacts");
+           })
+        .map([](const IndexSummary&) {});
 }
 
 void Content::list_chunks() {
@@ -177,6 +196,25 @@ Result<> Content::read_into(Chunk chunk, std::span<std::uint8_t> out) const {
                    ? Result<>{}
                    : fail(Errc::changed, tree_.shown(name));
     });
+}
+
+std::uint64_t Content::total_bytes(std::span<const Chunk> chunks) const {
+    std::uint64_t total = 0;
+    for (const auto& chunk : chunks) {
+        total += ref_of(chunk).bytes;
+    }
+    return total;
+}
+
+Result<> Content::read_all(std::span<const Chunk> chunks, std::span<std::uint8_t> out) const {
+    for (const auto& chunk : chunks) {
+        const auto bytes = ref_of(chunk).bytes;
+        if (auto read = read_into(chunk, out.first(bytes)); !read) {
+            return read;
+        }
+        out = out.subspan(bytes);
+    }
+    return {};
 }
 
 Result<Bytes> Content::read(Chunk chunk) const {

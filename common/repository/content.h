@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <stop_token>
 #include <vector>
 
+#include "common/delta/scratch.h"
 #include "common/format/index.h"
 #include "common/format/pack.h"
 #include "common/io/progress.h"
@@ -51,34 +53,35 @@ public:
     /// that were hashed.
     [[nodiscard]] Result<> read_into(Chunk chunk, std::span<std::uint8_t> out) const;
     [[nodiscard]] Result<Bytes> read(Chunk chunk) const;
+    [[nodiscard]] std::uint64_t total_bytes(std::span<const Chunk> chunks) const;
+    /// Several chunks, one after the other, into `out`, which has their length.
+    [[nodiscard]] Result<> read_all(std::span<const Chunk> chunks,
+                                    std::span<std::uint8_t> out) const;
     /// Several chunks, one after the other, given to `use`. Small totals share one buffer a thread,
     /// because taking memory anew for each block costs a tenth of the time of publishing.
     template <typename Use>
     [[nodiscard]] auto with_bytes(std::span<const Chunk> chunks, const Use& use) const
         -> Result<decltype(use(ByteSpan()))> {
         thread_local Bytes kept;
-        std::uint64_t total = 0;
-        for (const auto& chunk : chunks) {
-            total += ref_of(chunk).bytes;
+        const auto total = total_bytes(chunks);
+        std::optional<Scratch> own;
+        if (total > kept_buffer_bytes_max) {
+            own.emplace(total);
+        } else {
+            kept.resize(std::max<std::size_t>(kept.size(), total));
         }
-        Bytes own;
-        auto& buffer = total <= kept_buffer_bytes_max ? kept : own;
-        buffer.resize(std::max<std::size_t>(buffer.size(), total));
-        auto out = std::span(buffer).first(total);
-        for (const auto& chunk : chunks) {
-            const auto bytes = ref_of(chunk).bytes;
-            if (auto read = read_into(chunk, out.first(bytes)); !read) {
-                return tl::unexpected(read.error());
-            }
-            out = out.subspan(bytes);
-        }
-        return use(ByteSpan(buffer).first(total));
+        const auto buffer = own ? own->bytes() : std::span(kept).first(total);
+        return read_all(chunks, buffer).map([&] { return use(ByteSpan(buffer)); });
     }
 
 private:
     static constexpr std::uint64_t kept_buffer_bytes_max = 10ULL * 1024 * 1024;
     explicit Content(Tree tree) : tree_(std::move(tree)) {}
     [[nodiscard]] Result<> hash_file(std::size_t name, Progress* progress);
+    /// Refuses a tree whose file index would be too long before the long work begins.
+    [[nodiscard]] Result<> check_index_length() const;
+    [[nodiscard]] Result<IndexSummary>
+    write_entries(const std::function<Result<>(ByteSpan)>& write) const;
     [[nodiscard]] Result<> write_index(const std::filesystem::path& temporary);
     [[nodiscard]] IndexEntry entry_of(std::size_t name) const;
     void list_chunks();

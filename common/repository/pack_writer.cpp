@@ -27,7 +27,7 @@ public:
 
     [[nodiscard]] bool empty() const { return toc_.blocks.empty(); }
 
-    Result<WrittenPack> finish(const std::filesystem::path& directory) {
+    Result<WrittenPack> finish(const PackOptions& options) {
         WrittenPack pack;
         const auto encoded_toc = encode_toc(toc_);
         if (encoded_toc.size() > toc_encoded_bytes_max) {
@@ -41,8 +41,9 @@ public:
         pack.pieces = pieces_.finish();
         pack.toc = std::move(toc_);
         const PackId id{pack.pieces.root, pack.pieces.bytes};
-        const auto path = directory / id.name();
-        return file_.keep_as(path)
+        const auto path = options.directory / id.name();
+        const auto announced = options.announce ? options.announce(id) : Result<>{};
+        return announced.and_then([&] { return file_.keep_as(path); })
             .and_then([&] {
                 return replace_file(path.string() + ".torrent", swarm::make_metainfo(pack.pieces));
             })
@@ -85,22 +86,22 @@ Result<std::optional<WrittenPack>> write_pack(const std::vector<EncodeJob>& jobs
     if (auto begun = pack.begin(); !begun) {
         return tl::unexpected(begun.error());
     }
-    OrderedWork<Encoded> order;
+    OrderedWork<std::optional<Encoded>> order;
     order.count = jobs.size();
     order.workers = options.workers;
     order.memory_bytes_max = options.memory_bytes_max;
     order.memory = [&](std::size_t i) { return jobs[i].memory_bytes; };
     order.work = [&](std::size_t i) { return jobs[i].encode(); };
-    order.held = [](const Encoded& encoded) { return encoded.bytes.capacity(); };
-    order.take = [&](std::size_t i, const Encoded& encoded) -> Result<> {
+    order.held = [](const std::optional<Encoded>& encoded) {
+        return encoded ? encoded->bytes.capacity() : 0;
+    };
+    order.take = [&](std::size_t i, const std::optional<Encoded>& encoded) -> Result<> {
         const auto& job = jobs[i];
         Block block{.bases = job.bases, .chunks = job.chunks};
         if (options.progress != nullptr) {
             options.progress->add(block.raw_bytes());
         }
-        return encoded.bytes.size() <= job.encoded_bytes_max
-                   ? pack.append(std::move(block), encoded)
-                   : Result<>{};
+        return encoded ? pack.append(std::move(block), *encoded) : Result<>{};
     };
     if (auto done = run_in_order(order, stop); !done) {
         return tl::unexpected(done.error());
@@ -108,9 +109,8 @@ Result<std::optional<WrittenPack>> write_pack(const std::vector<EncodeJob>& jobs
     if (pack.empty()) {
         return std::optional<WrittenPack>();
     }
-    return pack.finish(options.directory).map([](WrittenPack written) {
-        return std::optional(std::move(written));
-    });
+    return pack.finish(options).map(
+        [](WrittenPack written) { return std::optional(std::move(written)); });
 }
 
 } // namespace slipway

@@ -20,9 +20,8 @@ struct EncodeJob {
     std::vector<ChunkRef> bases;
     std::vector<ChunkRef> chunks;
     std::uint64_t memory_bytes = 0; ///< Upper bound of what encode() holds, result included.
-    std::function<Result<Encoded>()> encode; ///< Thread-safe.
-    /// A longer encoding is not worth its place; the block is left out then.
-    std::uint64_t encoded_bytes_max = ~std::uint64_t{0};
+    /// Thread-safe. Nothing: no encoding is worth its place, and the block is left out.
+    std::function<Result<std::optional<Encoded>>()> encode;
 };
 
 /// A pack that is in its place in the repository, synced.
@@ -38,6 +37,8 @@ struct PackOptions {
     unsigned workers = 1;
     std::uint64_t memory_bytes_max = 0;
     Progress* progress = nullptr; ///< Counts raw bytes; may be nullptr.
+    /// Called before a pack gets its name, if set.
+    std::function<Result<>(const PackId&)> announce;
 };
 
 /// Encodes the jobs in parallel and writes their blocks in order: equal jobs give equal packs.

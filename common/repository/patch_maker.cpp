@@ -199,14 +199,16 @@ std::vector<ChunkRef> PatchMaker::bases_of(Content::Chunk chunk) const {
     return bases;
 }
 
-Result<Encoded> PatchMaker::encode(const std::vector<Content::Chunk>& chunks,
-                                   const std::vector<ChunkRef>& bases, EffortLevel level) const {
-    auto base = vault_.places().gather(bases);
-    if (!base) {
-        return tl::unexpected(base.error());
-    }
-    return content_.with_bytes(
-        chunks, [&](ByteSpan raw) { return encode_patch(raw, base->bytes(), level); });
+Result<std::optional<Encoded>> PatchMaker::encode(const std::vector<Content::Chunk>& chunks,
+                                                  const std::vector<ChunkRef>& bases,
+                                                  EffortLevel level, std::size_t bytes_max) const {
+    return vault_.places()
+        .gather_before(bases, content_.total_bytes(chunks))
+        .and_then([&](PatchRoom room) {
+            return content_.read_all(chunks, room.raw()).map([&] {
+                return encode_patch_within(room.raw(), room.base(), level, bytes_max);
+            });
+        });
 }
 
 EncodeJob PatchMaker::job_for(const std::vector<std::size_t>& group,
@@ -228,10 +230,10 @@ EncodeJob PatchMaker::job_for(const std::vector<std::size_t>& group,
         }
     }
     job.memory_bytes = 2 * total_bytes(job.chunks) + total_bytes(job.bases);
-    job.encoded_bytes_max =
-        static_cast<std::uint64_t>(patch_share_max * static_cast<double>(full_cost));
-    job.encode = [this, chunks = std::move(chunks), bases = job.bases, level] {
-        return encode(chunks, bases, level);
+    const auto bytes_max =
+        static_cast<std::size_t>(patch_share_max * static_cast<double>(full_cost));
+    job.encode = [this, chunks = std::move(chunks), bases = job.bases, level, bytes_max] {
+        return encode(chunks, bases, level, bytes_max);
     };
     return job;
 }

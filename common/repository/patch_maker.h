@@ -77,9 +77,10 @@ private:
     [[nodiscard]] EncodeJob job_for(const std::vector<std::size_t>& group,
                                     const std::vector<Target>& targets, const FullCosts& full,
                                     EffortLevel level) const;
-    [[nodiscard]] Result<Encoded> encode(const std::vector<Content::Chunk>& chunks,
-                                         const std::vector<ChunkRef>& bases,
-                                         EffortLevel level) const;
+    [[nodiscard]] Result<std::optional<Encoded>> encode(const std::vector<Content::Chunk>& chunks,
+                                                        const std::vector<ChunkRef>& bases,
+                                                        EffortLevel level,
+                                                        std::size_t bytes_max) const;
 
     const Content& content_;
     ArtifactMetadata old_;

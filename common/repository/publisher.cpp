@@ -13,6 +13,7 @@
 #include "common/repository/content.h"
 #include "common/repository/lineage.h"
 #include "common/repository/patch_maker.h"
+#include "common/repository/unsigned_packs.h"
 #include "common/repository/workspace.h"
 
 namespace slipway {
@@ -67,7 +68,10 @@ public:
             .and_then([&] { return write_patches(); })
             .and_then([&] { return content_.tree().check_directories(); })
             .and_then([&] { return sign(); })
-            .map([&] { return PublishResult{digest_, manifest_, false, new_packs_, map_}; });
+            .and_then([&] { return forget_unsigned_packs(request_.repository); })
+            .map([&] {
+                return PublishResult{digest_, manifest_, false, new_packs_, map_, waiting_};
+            });
     }
 
 private:
@@ -194,10 +198,8 @@ private:
             total += bytes;
             // What has an older self is mostly fetched as a patch: it stays apart from what is new
             // and is fetched in full.
-            const bool patched = !chunk.is_index() && !makers_.empty() &&
-                                 makers_.front()->has_predecessor(chunk.name);
-            arrangeables.push_back(
-                {content_.path_of(chunk), bytes, 0, chunk.is_index(), patched ? 1U : 0U});
+            arrangeables.push_back({content_.path_of(chunk), bytes, 0, chunk.is_index(),
+                                    has_older_self(chunk) ? 1U : 0U});
         }
         std::vector<EncodeJob> jobs;
         for (const auto& group : arrange(arrangeables, {})) {
@@ -218,11 +220,28 @@ private:
             bytes += job.chunks.back().bytes;
         }
         job.memory_bytes = bytes * 2;
-        job.encode = [this, members = std::move(members)] {
+        const auto level = full_level(has_older_self(members.front()));
+        job.encode = [this, members = std::move(members), level] {
             return content_.with_bytes(
-                members, [&](ByteSpan raw) { return encode_full(raw, request_.level); });
+                members, [&](ByteSpan raw) { return std::optional(encode_full(raw, level)); });
         };
         return job;
+    }
+
+    [[nodiscard]] bool has_older_self(const Content::Chunk& chunk) const {
+        return !chunk.is_index() && !makers_.empty() &&
+               makers_.front()->has_predecessor(chunk.name);
+    }
+
+    /// Fresh hosts alone fetch in full what has an older self. The fast levels take a step less for
+    /// it: 8 % more bytes at 1.6 times the rate.
+    [[nodiscard]] EffortLevel full_level(bool has_older_self) const {
+        constexpr int fast_level_max = 3;
+        auto level = request_.level;
+        if (has_older_self && level.zstd_level <= fast_level_max) {
+            level.zstd_level = std::max(level.zstd_level - 1, 1);
+        }
+        return level;
     }
 
     Result<> write_patches() {
@@ -296,7 +315,8 @@ private:
             .and_then([&] {
                 return trust::publish_targets(request_.repository, request_.keys, targets, {},
                                               request_.now);
-            });
+            })
+            .map([&](trust::Outcome outcome) { waiting_ = std::move(outcome.waiting); });
     }
 
     [[nodiscard]] Result<> put_target(const trust::Target& target, ByteSpan bytes) const {
@@ -312,8 +332,9 @@ private:
     }
 
     [[nodiscard]] PackOptions pack_options() const {
-        return {request_.repository / "packs", worker_count(), encode_memory_bytes,
-                request_.progress};
+        return {
+            request_.repository / "packs", worker_count(), encode_memory_bytes, request_.progress,
+            [this](const PackId& pack) { return note_unsigned_pack(request_.repository, pack); }};
     }
 
     void phase(const std::string& name, std::uint64_t bytes) const {
@@ -338,6 +359,7 @@ private:
     FullCosts full_costs_;
     PackMap map_;
     std::vector<PackEntry> new_packs_;
+    std::vector<trust::Waiting> waiting_;
 };
 
 } // namespace
@@ -352,7 +374,8 @@ Result<PublishResult> publish(const PublishRequest& request, const std::stop_tok
     if (!repository) {
         return tl::unexpected(repository.error());
     }
-    return Tree::walk(request.tree, {request.allow_setuid}, stop)
+    return sweep_unsigned_packs(*repository)
+        .and_then([&] { return Tree::walk(request.tree, {request.allow_setuid}, stop); })
         .and_then([&](Tree tree) {
             return Content::scan(std::move(tree), workspace->temporary(), request.progress, stop);
         })

@@ -18,7 +18,8 @@ namespace slipway {
 
 struct PublishRequest {
     std::filesystem::path repository;
-    std::filesystem::path keys; ///< Of targets, snapshot and timestamp.
+    trust::KeyDirectory keys =
+        std::filesystem::path(); ///< Of targets or a delegated role, snapshot, timestamp.
     std::filesystem::path tree;
     ArtifactId id;
     ArtifactKind kind = ArtifactKind::code;
@@ -39,6 +40,8 @@ struct PublishResult {
     bool already_published = false;   ///< The same manifest was there; nothing was written.
     std::vector<PackEntry> new_packs; ///< Those that this publication wrote.
     PackMap packs;                    ///< Of the artifact, empty if it was published already.
+    /// What lacks signatures of other holders. Until they sign, readers see nothing of it.
+    std::vector<trust::Waiting> waiting;
 };
 
 /// Publishes a directory tree as an artifact (docs/format.md).

@@ -45,8 +45,8 @@ Result<trust::Target> find_of(trust::Client& trusted, const std::string& path,
 
 } // namespace
 
-RepositorySource::RepositorySource(std::string location)
-    : location_(std::move(location)), is_directory_(!is_url(location_)) {
+RepositorySource::RepositorySource(std::string location, std::shared_ptr<HttpTls> tls)
+    : location_(std::move(location)), is_directory_(!is_url(location_)), http_(std::move(tls)) {
     while (location_.size() > 1 && location_.ends_with('/')) {
         location_.pop_back();
     }

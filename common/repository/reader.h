@@ -19,7 +19,8 @@ namespace slipway {
 class RepositorySource final : public trust::MetadataSource {
 public:
     /// A URL ("http://", "https://", "file://") or a directory.
-    explicit RepositorySource(std::string location);
+    /// `tls`: for https URLs of a fleet's seeders; see HttpClient.
+    explicit RepositorySource(std::string location, std::shared_ptr<HttpTls> tls = nullptr);
     [[nodiscard]] Result<Bytes> fetch_metadata(const std::string& path,
                                                std::uint64_t max_bytes) override;
     /// A file of the repository by its path in layout.h.

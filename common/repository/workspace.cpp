@@ -35,7 +35,11 @@ Result<Workspace> Workspace::open(const fs::path& repository, std::string_view p
         return fail(error, "prepare " + temporary.string());
     }
     Workspace workspace(std::move(*lock), temporary);
-    for (const auto& directory : {repository / "packs", repository / "metadata"}) {
+    for (const auto& directory :
+         {repository / "packs", repository / "metadata", repository / "staged"}) {
+        if (!fs::exists(directory, error)) {
+            continue; // Nothing is staged.
+        }
         if (auto swept = sweep_temporary_files(directory); !swept) {
             return tl::unexpected(swept.error());
         }

@@ -94,11 +94,11 @@ Result<> Fetch::prepare(const FetchRequest& request) {
         auto ledger = std::make_shared<Ledger>(request.pack, std::move(*have), torrents_.signal());
         wanted_bytes_ += ledger->want(request.wanted);
         auto added = torrents_.add({.pack = request.pack,
-                                    .metainfo = request.metainfo,
+                                    .layer = std::move(*layer),
                                     .file = request.file,
                                     .trackers = request.trackers,
                                     .peers = request.peers},
-                                   std::move(*layer), std::move(ledger));
+                                   torrents_.own_authority(), std::move(ledger));
         if (!added) {
             return tl::unexpected(added.error());
         }

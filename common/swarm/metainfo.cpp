@@ -30,20 +30,21 @@ std::uint64_t layer_bytes(std::uint64_t pack_bytes) {
 }
 
 // Keys are in the order that BEP 3 demands, here and in head().
-std::string info_dictionary(const PackId& pack) {
+std::string info_dictionary(const PackId& pack, std::string_view authority_pem) {
     const auto root = std::string(as_text(pack.root.bytes));
     const std::string file = "d" + bencoded("length") + bencoded(pack.bytes) +
                              bencoded("pieces root") + bencoded(root) + "e";
     const std::string tree = "d" + bencoded(pack.name()) + "d0:" + file + "ee";
     return "d" + bencoded("file tree") + tree + bencoded("meta version") + bencoded(2) +
            bencoded("name") + bencoded(pack.name()) + bencoded("piece length") +
-           bencoded(piece_bytes_for(pack.bytes)) + bencoded("private") + bencoded(1) + "e";
+           bencoded(piece_bytes_for(pack.bytes)) + bencoded("private") + bencoded(1) +
+           (authority_pem.empty() ? "" : bencoded("ssl-cert") + bencoded(authority_pem)) + "e";
 }
 
 // What stands before the piece layer.
-std::string head(const PackId& pack) {
-    std::string out =
-        "d" + bencoded("info") + info_dictionary(pack) + bencoded("piece layers") + "d";
+std::string head(const PackId& pack, std::string_view authority_pem = {}) {
+    std::string out = "d" + bencoded("info") + info_dictionary(pack, authority_pem) +
+                      bencoded("piece layers") + "d";
     if (layer_bytes(pack.bytes) > 0) {
         out += bencoded(as_text(pack.root.bytes)) + std::to_string(layer_bytes(pack.bytes)) + ":";
     }
@@ -54,19 +55,24 @@ constexpr std::string_view tail = "ee";
 
 } // namespace
 
-Sha256Digest info_hash(const PackId& pack) {
-    return sha256(as_bytes(info_dictionary(pack)));
+Sha256Digest info_hash(const PackId& pack, std::string_view authority_pem) {
+    return sha256(as_bytes(info_dictionary(pack, authority_pem)));
 }
 
 Bytes make_metainfo(const PiecesRoot& pack) {
-    assert(pack.bytes > 0 && pack.piece_layer.size() == piece_count(pack.bytes));
-    const auto start = head({pack.root, pack.bytes});
+    return make_metainfo({pack.root, pack.bytes}, pack.piece_layer, {});
+}
+
+Bytes make_metainfo(const PackId& pack, const std::vector<Sha256Digest>& layer,
+                    std::string_view authority_pem) {
+    assert(pack.bytes > 0 && layer.size() == piece_count(pack.bytes));
+    const auto start = head(pack, authority_pem);
     Bytes out;
     out.reserve(start.size() + layer_bytes(pack.bytes) + tail.size());
     ByteWriter writer(out);
     writer.raw(as_bytes(start));
-    if (pack.piece_layer.size() > 1) {
-        for (const auto& digest : pack.piece_layer) {
+    if (layer.size() > 1) {
+        for (const auto& digest : layer) {
             writer.raw(digest.bytes);
         }
     }

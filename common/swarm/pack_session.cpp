@@ -43,14 +43,31 @@ Result<> PackSession::seed(const PackId& pack, ByteSpan metainfo, const std::fil
                                                    std::to_string(pack.bytes));
     }
     // What was there may be a part of the pack, in another file.
-    return state_->torrents->remove(pack).and_then([&]() -> Result<> {
-        auto ledger = std::make_shared<Ledger>(pack, std::vector<bool>(layer->size(), true),
-                                               state_->torrents->signal());
-        const auto added = state_->torrents->add(
-            {.pack = pack, .metainfo = metainfo, .file = file, .trackers = trackers, .peers = {}},
-            std::move(*layer), std::move(ledger));
-        return added ? Result<>{} : tl::unexpected(added.error());
+    return state_->torrents->remove(pack).and_then([&] {
+        return state_->torrents->seed({.pack = pack,
+                                       .layer = std::move(*layer),
+                                       .file = file,
+                                       .trackers = trackers,
+                                       .peers = {}});
     });
+}
+
+Result<> PackSession::follow_authorities() {
+    return state_->torrents->follow_authorities();
+}
+
+std::vector<Sha256Digest> PackSession::info_hashes(const PackId& pack) const {
+    std::vector<Sha256Digest> found;
+    for (const auto& swarm : swarms()) {
+        if (swarm.pack == pack) {
+            found.push_back(swarm.info_hash);
+        }
+    }
+    return found;
+}
+
+std::vector<SwarmStatus> PackSession::swarms() const {
+    return state_->torrents->swarms();
 }
 
 Result<> PackSession::remove(const PackId& pack) {

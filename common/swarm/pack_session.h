@@ -11,6 +11,7 @@
 
 #include "common/core/result.h"
 #include "common/format/pack.h"
+#include "common/swarm/swarm_tls.h"
 
 namespace slipway::swarm {
 
@@ -20,6 +21,17 @@ struct SessionOptions {
     std::uint64_t download_bytes_per_s_max = 0; ///< 0: no limit.
     int connections_max = 400;
     int upload_slots = 8; ///< Connections that are served at a time; a peer has one a pack.
+    /// With it every swarm is an SSL torrent, and plain peers are not even listened for. Null:
+    /// plain swarms, for loopback and trusted networks.
+    std::shared_ptr<const SwarmTls> tls;
+};
+
+/// One swarm of a session.
+struct SwarmStatus {
+    PackId pack;
+    Sha256Digest info_hash;
+    std::string authority; ///< SHA-256 of its certificate in hexadecimal; empty: a plain swarm.
+    int peers = 0;         ///< Connected.
 };
 
 struct PeerAddress {
@@ -65,6 +77,14 @@ public:
                                 const std::filesystem::path& file,
                                 const std::vector<std::string>& trackers);
     [[nodiscard]] Result<> remove(const PackId& pack);
+
+    /// After SwarmTls::replace(): joins the swarms of authorities that are new for every pack that
+    /// is seeded, and leaves those of authorities that are gone.
+    [[nodiscard]] Result<> follow_authorities();
+    /// Under which info-hashes a pack is shared: one for each authority.
+    [[nodiscard]] std::vector<Sha256Digest> info_hashes(const PackId& pack) const;
+    /// How much each swarm is in use: when that of an old authority has no peers, it is drained.
+    [[nodiscard]] std::vector<SwarmStatus> swarms() const;
 
     /// Fetches all requests at once and keeps sharing what it has. Every piece is verified against
     /// the pieces root; a peer that sends bad data is named in the report and not asked again.

@@ -78,7 +78,8 @@ void set_integers(Settings& settings, const SessionOptions& options) {
 lt::session_params session_params(const SessionOptions& options) {
     Settings settings;
     settings.set_str(Settings::user_agent, "slipway");
-    settings.set_str(Settings::listen_interfaces, options.listen);
+    // 's': SSL peers only.
+    settings.set_str(Settings::listen_interfaces, options.listen + (options.tls ? "s" : ""));
     const auto ip = options.listen.substr(0, options.listen.rfind(':'));
     if (ip != "0.0.0.0" && ip != "[::]") {
         // Peers know each other by source address; another one than announced looks like a

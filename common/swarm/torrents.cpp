@@ -1,5 +1,6 @@
 #include "common/swarm/torrents.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include <libtorrent/add_torrent_params.hpp>
@@ -12,6 +13,7 @@
 
 #include "common/core/errc.h"
 #include "common/swarm/hash_guard.h"
+#include "common/swarm/metainfo.h"
 #include "common/swarm/session_settings.h"
 
 namespace slipway::swarm {
@@ -40,11 +42,13 @@ std::vector<lt::download_priority_t> priorities(const Ledger& ledger) {
     return result;
 }
 
-lt::add_torrent_params params_of(const TorrentSource& source, const Ledger& ledger) {
+lt::add_torrent_params params_of(const TorrentSource& source, std::string_view authority_pem,
+                                 const Ledger& ledger) {
+    const auto metainfo = make_metainfo(source.pack, source.layer, authority_pem);
     lt::load_torrent_limits limits;
-    limits.max_buffer_size = static_cast<int>(source.metainfo.size());
+    limits.max_buffer_size = static_cast<int>(metainfo.size());
     limits.max_pieces = static_cast<int>(ledger.grid().count());
-    const auto text = as_text(source.metainfo);
+    const auto text = as_text(metainfo);
     auto params = lt::load_torrent_buffer({text.data(), std::ptrdiff_t(text.size())}, limits);
     const auto path = std::filesystem::absolute(source.file);
     params.save_path = path.parent_path().string();
@@ -65,6 +69,9 @@ lt::add_torrent_params params_of(const TorrentSource& source, const Ledger& ledg
         }
     }
     params.piece_priorities = priorities(ledger);
+    if (!authority_pem.empty()) {
+        params.flags |= paused; // Until its TLS context is as it must be.
+    }
     return params;
 }
 
@@ -104,8 +111,13 @@ Result<std::unique_ptr<Torrents>> Torrents::start(const SessionOptions& options)
 
 Result<> Torrents::listen(const SessionOptions& options) {
     const std::string attempt = "listen for BitTorrent peers on " + options.listen;
+    tls_ = options.tls;
     auto started = guarded(attempt, [&] {
-        session_ = std::make_unique<lt::session>(session_params(options));
+        auto params = session_params(options);
+        if (tls_) {
+            params.extensions.push_back(make_doorkeeper(door_));
+        }
+        session_ = std::make_unique<lt::session>(std::move(params));
         limit_all_peers(*session_);
         session_->set_alert_notify([signal = signal_] { signal->raise(); });
     });
@@ -132,53 +144,164 @@ Torrents::~Torrents() {
     }
 }
 
-Torrent* Torrents::find(const PackId& pack) {
-    const auto found = torrents_.find(pack);
+Sha256Digest Torrents::own_authority() const {
+    return authorities().front();
+}
+
+std::vector<Sha256Digest> Torrents::authorities() const {
+    if (!tls_) {
+        return {Sha256Digest{}};
+    }
+    std::vector<Sha256Digest> all;
+    for (const auto& membership : tls_->all()) {
+        all.push_back(membership->authority);
+    }
+    return all;
+}
+
+Torrent* Torrents::find(const SwarmId& swarm) {
+    const auto found = torrents_.find(swarm);
     return found == torrents_.end() ? nullptr : &found->second;
 }
 
-Torrent* Torrents::torrent_of(const lt::torrent_handle& handle) {
-    const auto found = packs_.find(handle);
-    return found == packs_.end() ? nullptr : find(found->second);
+Torrent* Torrents::find(const PackId& pack) {
+    return find(SwarmId{pack, own_authority()});
 }
 
-Result<Torrent*> Torrents::add(const TorrentSource& source, std::vector<Sha256Digest> layer,
+Torrent* Torrents::torrent_of(const lt::torrent_handle& handle) {
+    const auto found = swarms_.find(handle);
+    return found == swarms_.end() ? nullptr : find(found->second);
+}
+
+Result<Torrent*> Torrents::add(const TorrentSource& source, const Sha256Digest& authority,
                                std::shared_ptr<Ledger> ledger) {
-    assert(find(source.pack) == nullptr);
-    Torrent torrent{.handle = {},
-                    .info = {},
-                    .ledger = std::move(ledger),
-                    .file = source.file,
-                    .layer = std::move(layer),
-                    .disk_error = {}};
-    const auto added = guarded("share pack " + source.pack.name(), [&] {
-        auto params = params_of(source, *torrent.ledger);
-        params.extensions.emplace_back([known = torrent.ledger, sent = uploaded_bytes_](
-                                           const lt::torrent_handle&, lt::client_data_t) {
-            return make_hash_guard(known, sent);
-        });
-        torrent.info = params.ti;
-        torrent.handle = session_->add_torrent(std::move(params));
-    });
-    if (!added) {
-        return tl::unexpected(added.error());
+    const SwarmId swarm{source.pack, authority};
+    assert(find(swarm) == nullptr);
+    auto& place = torrents_[swarm];
+    place.ledger = std::move(ledger);
+    place.file = source.file;
+    place.layer = source.layer;
+    if (auto started = start(place, source, authority); !started) {
+        if (place.handle.is_valid()) {
+            (void)leave(swarm); // The first failure tells more.
+        } else {
+            torrents_.erase(swarm);
+        }
+        return tl::unexpected(started.error());
     }
-    packs_.emplace(torrent.handle, source.pack);
-    auto& place = torrents_.emplace(source.pack, std::move(torrent)).first->second;
     add_sources(place, {}, source.peers);
     return &place;
 }
 
-Result<> Torrents::remove(const PackId& pack) {
-    auto* const torrent = find(pack);
-    if (torrent == nullptr) {
-        return {};
+Result<> Torrents::start(Torrent& torrent, const TorrentSource& source,
+                         const Sha256Digest& authority) {
+    const auto membership = tls_ ? tls_->find(authority) : nullptr;
+    const std::string attempt = "share pack " + source.pack.name();
+    if (tls_ && !membership) {
+        return fail(Errc::failed, attempt + ": its authority was withdrawn meanwhile");
     }
-    const auto handle = torrent->handle;
-    const std::string attempt = "stop sharing pack " + pack.name();
+    const auto pem = membership ? membership->authority_pem : std::string{};
+    torrent.info_hash = info_hash(source.pack, pem);
+    Result<> gated;
+    auto added = guarded(attempt, [&] {
+        auto params = params_of(source, pem, *torrent.ledger);
+        params.extensions.emplace_back([known = torrent.ledger, sent = uploaded_bytes_](
+                                           const lt::torrent_handle&, lt::client_data_t) {
+            return make_hash_guard(known, sent);
+        });
+        if (membership) {
+            constexpr std::size_t digits = 40; // BEP 52 truncates on the wire.
+            const Gate gate{tls_, authority, torrent.info_hash.hex().substr(0, digits)};
+            params.extensions.emplace_back(
+                [gate, &gated, door = door_,
+                 peers = torrent.peers](const lt::torrent_handle& handle, lt::client_data_t) {
+                    return make_gatekeeper(handle, gate, door, peers, gated);
+                });
+        }
+        torrent.info = params.ti;
+        torrent.handle = session_->add_torrent(std::move(params));
+        swarms_.emplace(torrent.handle, SwarmId{source.pack, authority});
+        if (gated && membership) {
+            torrent.handle.resume();
+        }
+    });
+    return added ? gated : added;
+}
+
+Result<> Torrents::seed(TorrentSource source) {
+    const auto& kept = seeds_.insert_or_assign(source.pack, std::move(source)).first->second;
+    return join(kept);
+}
+
+// Enters the swarms of all authorities that it is not in.
+Result<> Torrents::join(const TorrentSource& source) {
+    for (const auto& authority : authorities()) {
+        if (find(SwarmId{source.pack, authority}) != nullptr) {
+            continue;
+        }
+        auto ledger = std::make_shared<Ledger>(
+            source.pack, std::vector<bool>(source.layer.size(), true), signal_);
+        if (auto added = add(source, authority, std::move(ledger)); !added) {
+            return tl::unexpected(added.error());
+        }
+    }
+    return {};
+}
+
+Result<> Torrents::follow_authorities() {
+    const auto present = authorities();
+    std::vector<SwarmId> gone;
+    for (const auto& [swarm, torrent] : torrents_) {
+        if (std::ranges::find(present, swarm.authority) == present.end()) {
+            gone.push_back(swarm);
+        }
+    }
+    for (const auto& swarm : gone) {
+        if (auto left = leave(swarm); !left) {
+            return left;
+        }
+    }
+    for (const auto& [pack, source] : seeds_) {
+        if (auto joined = join(source); !joined) {
+            return joined;
+        }
+    }
+    return {};
+}
+
+std::vector<SwarmStatus> Torrents::swarms() const {
+    std::vector<SwarmStatus> all;
+    for (const auto& [swarm, torrent] : torrents_) {
+        all.push_back({.pack = swarm.pack,
+                       .info_hash = torrent.info_hash,
+                       .authority = tls_ ? swarm.authority.hex() : "",
+                       .peers = *torrent.peers});
+    }
+    return all;
+}
+
+Result<> Torrents::remove(const PackId& pack) {
+    seeds_.erase(pack);
+    std::vector<SwarmId> swarms;
+    for (const auto& [swarm, torrent] : torrents_) {
+        if (swarm.pack == pack) {
+            swarms.push_back(swarm);
+        }
+    }
+    for (const auto& swarm : swarms) {
+        if (auto left = leave(swarm); !left) {
+            return left;
+        }
+    }
+    return {};
+}
+
+Result<> Torrents::leave(const SwarmId& swarm) {
+    const auto handle = torrents_.at(swarm).handle;
+    const std::string attempt = "stop sharing pack " + swarm.pack.name();
     auto asked = guarded(attempt, [&] { session_->remove_torrent(handle); });
-    packs_.erase(handle);
-    torrents_.erase(pack);
+    swarms_.erase(handle);
+    torrents_.erase(swarm);
     if (!asked) {
         return asked;
     }
@@ -260,6 +383,7 @@ void Torrents::pump() {
 void Torrents::take(lt::alert& alert) {
     if (const auto* listening = lt::alert_cast<lt::listen_succeeded_alert>(&alert)) {
         port_ = static_cast<std::uint16_t>(listening->port);
+        door_->port = port_;
     } else if (const auto* failed = lt::alert_cast<lt::listen_failed_alert>(&alert)) {
         listen_error_ = failed->error.message();
     } else if (const auto* removed = lt::alert_cast<lt::torrent_removed_alert>(&alert)) {

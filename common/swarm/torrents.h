@@ -11,24 +11,34 @@
 #include <libtorrent/session.hpp>
 #include <libtorrent/torrent_handle.hpp>
 
+#include "common/swarm/doorkeeper.h"
 #include "common/swarm/ledger.h"
 #include "common/swarm/pack_session.h"
 
 namespace slipway::swarm {
 
+/// A pack has one swarm for each authority; the plain one has none (all zeros).
+struct SwarmId {
+    PackId pack;
+    Sha256Digest authority;
+    auto operator<=>(const SwarmId&) const = default;
+};
+
 struct Torrent {
     lt::torrent_handle handle;
+    Sha256Digest info_hash;
     std::shared_ptr<const lt::torrent_info> info;
     std::shared_ptr<Ledger> ledger;
     std::filesystem::path file;
     std::vector<Sha256Digest> layer;
     std::optional<Error> disk_error; ///< libtorrent could not read or write the file.
+    std::shared_ptr<std::atomic<int>> peers = std::make_shared<std::atomic<int>>(0);
 };
 
-/// A pack to add: its verified metainfo, and where its bytes are.
+/// A pack to add: its verified piece layer, and where its bytes are.
 struct TorrentSource {
     PackId pack;
-    ByteSpan metainfo;
+    std::vector<Sha256Digest> layer;
     std::filesystem::path file;
     std::vector<std::string> trackers;
     std::vector<PeerAddress> peers;
@@ -44,14 +54,20 @@ public:
     Torrents(const Torrents&) = delete;
     Torrents& operator=(const Torrents&) = delete;
 
-    /// Null if the pack is not shared. Valid until it is removed.
+    /// The authority whose swarms are fetched from.
+    [[nodiscard]] Sha256Digest own_authority() const;
+    /// The pack's swarm of that authority; null if it is not shared. Valid until it is removed.
     [[nodiscard]] Torrent* find(const PackId& pack);
-    /// Shares the pieces of `ledger.have()` and fetches those that are wanted. The pack must not be
-    /// there already.
-    [[nodiscard]] Result<Torrent*> add(const TorrentSource& source, std::vector<Sha256Digest> layer,
+    /// Shares the pieces of `ledger.have()` and fetches those that are wanted. The swarm must not
+    /// be there already.
+    [[nodiscard]] Result<Torrent*> add(const TorrentSource& source, const Sha256Digest& authority,
                                        std::shared_ptr<Ledger> ledger);
-    /// Returns when libtorrent has let go of the file.
+    /// Shares a whole pack in the swarms of all authorities, those to come included.
+    [[nodiscard]] Result<> seed(TorrentSource source);
+    /// Leaves all swarms of the pack. Returns when libtorrent has let go of the file.
     [[nodiscard]] Result<> remove(const PackId& pack);
+    [[nodiscard]] Result<> follow_authorities();
+    [[nodiscard]] std::vector<SwarmStatus> swarms() const;
     /// Makes libtorrent fetch what the ledger wants, and no more.
     void follow_ledger(Torrent& torrent);
     void add_sources(Torrent& torrent, const std::vector<std::string>& trackers,
@@ -71,13 +87,22 @@ private:
     [[nodiscard]] Result<> listen(const SessionOptions& options);
     void take(lt::alert& alert);
     [[nodiscard]] Torrent* torrent_of(const lt::torrent_handle& handle);
+    [[nodiscard]] Torrent* find(const SwarmId& swarm);
+    [[nodiscard]] std::vector<Sha256Digest> authorities() const;
+    [[nodiscard]] Result<> start(Torrent& torrent, const TorrentSource& source,
+                                 const Sha256Digest& authority);
+    [[nodiscard]] Result<> join(const TorrentSource& source);
+    [[nodiscard]] Result<> leave(const SwarmId& swarm);
 
     std::shared_ptr<Signal> signal_ = std::make_shared<Signal>();
     std::shared_ptr<std::atomic<std::uint64_t>> uploaded_bytes_ =
         std::make_shared<std::atomic<std::uint64_t>>(0);
     std::unique_ptr<lt::session> session_;
-    std::map<PackId, Torrent> torrents_;
-    std::map<lt::torrent_handle, PackId> packs_;
+    std::shared_ptr<const SwarmTls> tls_; ///< Null: plain swarms.
+    std::shared_ptr<Door> door_ = std::make_shared<Door>();
+    std::map<SwarmId, Torrent> torrents_;
+    std::map<lt::torrent_handle, SwarmId> swarms_;
+    std::map<PackId, TorrentSource> seeds_;
     std::set<lt::torrent_handle> removed_; ///< Removals that libtorrent finished.
     std::set<lt::torrent_handle> flushed_;
     std::optional<std::string> listen_error_;

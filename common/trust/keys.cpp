@@ -1,7 +1,9 @@
 #include "common/trust/keys.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include <sys/stat.h>
@@ -11,6 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
@@ -60,7 +63,7 @@ std::string contents(BIO* bio) {
     return size > 0 ? std::string(data, static_cast<std::size_t>(size)) : std::string();
 }
 
-// A passphrase prompt on the terminal of a daemon would hang it: an encrypted file is an error.
+// OpenSSL would ask on the terminal by itself, and hang a daemon.
 int no_passphrase(char* /*out*/, int /*size*/, int /*for_writing*/, void* /*context*/) {
     return -1;
 }
@@ -201,11 +204,29 @@ std::string PublicKey::material() const {
                                                                    : std::string();
 }
 
-Result<SigningKey> SigningKey::adopt(KeyHandle key, const std::string& what) {
+Result<PublicKey> PublicKey::from_pem(std::string_view pem, std::string_view what) {
+    const ClearErrors clear;
+    const KeyHandle key(PEM_read_bio_PUBKEY(reader(pem).get(), nullptr, no_passphrase, nullptr));
     const auto description = key ? describe_public(key.get()) : json(nullptr);
     if (!description.is_object()) {
-        return fail(Errc::failed, what + ": not an unencrypted PEM PKCS#8 private key of a "
-                                         "supported kind (Ed25519, ECDSA P-256, RSA)");
+        return fail(Errc::usage, std::string(what) + ": not a PEM public key of a supported kind "
+                                                     "(Ed25519, ECDSA P-256, RSA)");
+    }
+    return from_json(description, what);
+}
+
+std::string PublicKey::pem() const {
+    const ClearErrors clear;
+    const auto key = decode();
+    return key ? public_pem(key.get()) : std::string();
+}
+
+Result<SigningKey> SigningKey::adopt(KeyHandle key, const std::string& what) {
+    const ClearErrors clear;
+    const auto description = key ? describe_public(key.get()) : json(nullptr);
+    if (!description.is_object()) {
+        return fail(Errc::failed, what + ": not a private key of a supported kind (PEM PKCS#8; "
+                                         "Ed25519, ECDSA P-256, RSA of 2048 bits and more)");
     }
     auto described = PublicKey::from_json(description, what);
     if (!described) {
@@ -232,32 +253,120 @@ Result<SigningKey> SigningKey::generate(KeyKind kind) {
     return adopt(KeyHandle(made), "generate a key");
 }
 
-Result<SigningKey> SigningKey::load(const std::filesystem::path& path) {
-    const ClearErrors clear;
+namespace {
+
+/// The whole file, if it is private to its owner.
+Result<Bytes> read_private(const std::filesystem::path& path, const char* what) {
+    const auto name = std::string(what) + " " + path.string();
     struct stat status{};
     if (::stat(path.c_str(), &status) != 0) {
-        return errno == ENOENT ? fail(Errc::not_found, "read key " + path.string())
-                               : fail_errno("read key " + path.string());
+        return errno == ENOENT ? fail(Errc::not_found, "read " + name) : fail_errno("read " + name);
     }
     if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-        return fail(Errc::failed, "read key " + path.string() +
+        return fail(Errc::failed, "read " + name +
                                       ": others than its owner can read it; chmod 600 it, and "
-                                      "replace the key if someone may have");
+                                      "replace it if someone may have");
     }
-    const auto text = read_file(path, key_file_bytes_max);
-    if (!text) {
-        return tl::unexpected(within("read key", text.error()));
-    }
-    return adopt(KeyHandle(PEM_read_bio_PrivateKey(reader(as_text(*text)).get(), nullptr,
-                                                   no_passphrase, nullptr)),
-                 "read key " + path.string());
+    return read_file(path, key_file_bytes_max).map_error([&](Error error) {
+        return within(std::string("read ") + what, std::move(error));
+    });
 }
 
-Result<> SigningKey::save(const std::filesystem::path& path) const {
+/// Asked for by OpenSSL while it decodes; keeps what the source answered.
+struct PassphraseCall {
+    const Passphrase& source;
+    std::string key;
+    std::optional<Error> refused;
+
+    static int answer(char* out, int size, int /*for_writing*/, void* context) {
+        auto& call = *static_cast<PassphraseCall*>(context);
+        if (!call.source) {
+            call.refused = Error{Errc::failed, "it is encrypted, and no passphrase was given"};
+            return -1;
+        }
+        auto given = call.source(call.key);
+        if (given && (given->empty() || given->size() > static_cast<std::size_t>(size))) {
+            given = fail(Errc::failed, "the passphrase is empty or too long");
+        }
+        if (!given) {
+            call.refused = given.error();
+            return -1;
+        }
+        std::copy(given->begin(), given->end(), out);
+        const auto length = static_cast<int>(given->size());
+        OPENSSL_cleanse(given->data(), given->size());
+        return length;
+    }
+};
+
+struct FreeInfo {
+    void operator()(PKCS8_PRIV_KEY_INFO* info) const { PKCS8_PRIV_KEY_INFO_free(info); }
+};
+struct FreeEncrypted {
+    void operator()(X509_SIG* encrypted) const { X509_SIG_free(encrypted); }
+};
+
+// The parameters that `openssl pkcs8 -topk8 -scrypt` takes: 16 MiB and some 50 ms for each guess.
+bool write_encrypted(BIO* out, const EVP_PKEY* key, const std::string& passphrase) {
+    constexpr std::uint64_t scrypt_n = 16'384;
+    const std::unique_ptr<PKCS8_PRIV_KEY_INFO, FreeInfo> info(EVP_PKEY2PKCS8(key));
+    auto* scrypt = PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), nullptr, 0, nullptr, scrypt_n, 8, 1);
+    if (!info || scrypt == nullptr) {
+        X509_ALGOR_free(scrypt);
+        return false;
+    }
+    // Takes over `scrypt` when it succeeds.
+    const std::unique_ptr<X509_SIG, FreeEncrypted> encrypted(
+        PKCS8_set0_pbe(passphrase.data(), static_cast<int>(passphrase.size()), info.get(), scrypt));
+    if (!encrypted) {
+        X509_ALGOR_free(scrypt);
+        return false;
+    }
+    return PEM_write_bio_PKCS8(out, encrypted.get()) == 1;
+}
+
+} // namespace
+
+Result<std::string> read_secret(const std::filesystem::path& path) {
+    return read_private(path, "secret").map([](Bytes bytes) {
+        std::string text(as_text(bytes));
+        OPENSSL_cleanse(bytes.data(), bytes.size());
+        text.resize(std::min(text.size(), text.find_first_of("\r\n")));
+        return text;
+    });
+}
+
+Result<SigningKey> SigningKey::load(const std::filesystem::path& path,
+                                    const Passphrase& passphrase) {
+    const ClearErrors clear;
+    auto text = read_private(path, "key");
+    if (!text) {
+        return tl::unexpected(text.error());
+    }
+    const auto what = "read key " + path.string();
+    PassphraseCall call{passphrase, path.string(), {}};
+    KeyHandle key(PEM_read_bio_PrivateKey(reader(as_text(*text)).get(), nullptr,
+                                          PassphraseCall::answer, &call));
+    const bool encrypted = as_text(*text).find("ENCRYPTED") != std::string_view::npos;
+    OPENSSL_cleanse(text->data(), text->size());
+    if (call.refused) {
+        return tl::unexpected(within(what, *call.refused));
+    }
+    if (!key && encrypted) {
+        return fail(Errc::failed, what + ": the passphrase is wrong, or the file is damaged");
+    }
+    return adopt(std::move(key), what);
+}
+
+Result<> SigningKey::save(const std::filesystem::path& path, const std::string& passphrase) const {
     const ClearErrors clear;
     const BioHandle bio(BIO_new(BIO_s_secmem()));
-    if (!bio || PEM_write_bio_PKCS8PrivateKey(bio.get(), key_.get(), nullptr, nullptr, 0, nullptr,
-                                              nullptr) != 1) {
+    const bool encoded =
+        bio &&
+        (passphrase.empty() ? PEM_write_bio_PKCS8PrivateKey(bio.get(), key_.get(), nullptr, nullptr,
+                                                            0, nullptr, nullptr) == 1
+                            : write_encrypted(bio.get(), key_.get(), passphrase));
+    if (!encoded) {
         return fail(Errc::failed, "encode key for " + path.string());
     }
     char* data = nullptr;

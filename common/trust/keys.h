@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,9 @@ public:
     /// Error: Errc::verification_failed if `key` is no key object.
     [[nodiscard]] static Result<PublicKey> from_json(const nlohmann::json& key,
                                                      std::string_view what);
+    /// A PEM file "PUBLIC KEY" of a supported kind, as `openssl pkey -pubout` writes it.
+    /// Error: Errc::usage.
+    [[nodiscard]] static Result<PublicKey> from_pem(std::string_view pem, std::string_view what);
     /// SHA-256, in hexadecimal, of the canonical form of the whole key object, fields that this
     /// program does not know included.
     [[nodiscard]] const std::string& id() const { return id_; }
@@ -37,6 +41,8 @@ public:
     /// The bare key (DER), equal for two objects that differ in other fields only. Empty if the
     /// key is not usable.
     [[nodiscard]] std::string material() const;
+    /// The key as a PEM file, for handing it to somebody. Empty if the key is not usable.
+    [[nodiscard]] std::string pem() const;
 
 private:
     PublicKey() = default;
@@ -51,15 +57,26 @@ private:
 
 enum class KeyKind { ed25519, ecdsa_p256, rsa_pss };
 
-/// A private key. It never leaves the process except through save().
+/// Gives the passphrase of an encrypted key; `key` names it for a person. Is called only when one
+/// is needed.
+using Passphrase = std::function<Result<std::string>(const std::string& key)>;
+
+/// A private key, or a handle to one in a PKCS#11 token. It never leaves the process except
+/// through save().
 class SigningKey {
 public:
     [[nodiscard]] static Result<SigningKey> generate(KeyKind kind = KeyKind::ed25519);
-    /// An unencrypted PEM PKCS#8 file. Errors: Errc::not_found if there is no such file;
-    /// Errc::failed if it is no key of a supported kind, or if others than its owner may read it.
-    [[nodiscard]] static Result<SigningKey> load(const std::filesystem::path& path);
-    /// Writes the file with mode 0600, synced.
-    [[nodiscard]] Result<> save(const std::filesystem::path& path) const;
+    /// A PEM PKCS#8 file, encrypted or not. Errors: Errc::not_found if there is no such file;
+    /// Errc::failed if it is no key of a supported kind, if others than its owner may read it, or
+    /// if the passphrase is wrong or there is none.
+    [[nodiscard]] static Result<SigningKey> load(const std::filesystem::path& path,
+                                                 const Passphrase& passphrase = {});
+    /// A key of which OpenSSL has a handle. `what` names it in errors.
+    [[nodiscard]] static Result<SigningKey> adopt(KeyHandle key, const std::string& what);
+    /// Writes the file with mode 0600, synced; encrypted (scrypt, AES-256) if `passphrase` is not
+    /// empty.
+    [[nodiscard]] Result<> save(const std::filesystem::path& path,
+                                const std::string& passphrase = {}) const;
 
     [[nodiscard]] const PublicKey& public_key() const { return public_key_; }
     [[nodiscard]] Result<Bytes> sign(ByteSpan message) const;
@@ -67,10 +84,13 @@ public:
 private:
     SigningKey(KeyHandle key, PublicKey public_key)
         : key_(std::move(key)), public_key_(std::move(public_key)) {}
-    [[nodiscard]] static Result<SigningKey> adopt(KeyHandle key, const std::string& what);
 
     KeyHandle key_;
     PublicKey public_key_;
 };
+
+/// A file with a secret on its first line. Errors: Errc::failed if others than its owner may read
+/// it; the disk's. Nothing of the content is in an error.
+[[nodiscard]] Result<std::string> read_secret(const std::filesystem::path& path);
 
 } // namespace slipway::trust

@@ -1,6 +1,6 @@
 #include "seeder/io/pack_watch.h"
 
-#include <set>
+#include <chrono>
 
 #include <sys/stat.h>
 
@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::chrono::milliseconds look_interval{500};
+constexpr std::chrono::seconds tell_interval{60};
 
 Result<std::set<std::string>> pack_names(const fs::path& directory) {
     std::set<std::string> names;
@@ -36,9 +37,11 @@ Result<std::set<std::string>> pack_names(const fs::path& directory) {
 
 } // namespace
 
-PackWatch::PackWatch(fs::path repository, swarm::PackSession& session, net::thread_pool& pool,
+PackWatch::PackWatch(fs::path repository, swarm::PackSession& session,
+                     std::shared_ptr<const swarm::SwarmTls> tls, net::thread_pool& pool,
                      Callbacks callbacks)
-    : repository_(std::move(repository)), session_(session), pool_(pool),
+    : repository_(std::move(repository)), session_(session), tls_(std::move(tls)),
+      tls_generation_(tls_ ? tls_->generation() : 0), pool_(pool),
       callbacks_(std::move(callbacks)) {}
 
 // Every publish ends by renaming a new timestamp.json into place, so its identity tells whether
@@ -110,16 +113,31 @@ Result<PackWatch::Changes> PackWatch::scan() {
     return changes;
 }
 
-void PackWatch::report(const Changes& changes) const {
+void PackWatch::report(const Changes& changes) {
+    follow_swarms();
     for (const auto& pack : changes.added) {
-        callbacks_.shared(pack);
         log_event(LogLevel::info, "pack.shared",
                   {{"pack", pack.name()}, {"bytes", std::to_string(pack.bytes)}});
     }
     for (const auto& pack : changes.removed) {
-        callbacks_.removed(pack);
         log_event(LogLevel::info, "pack.removed", {{"pack", pack.name()}});
     }
+}
+
+void PackWatch::follow_swarms() {
+    std::set<Sha256Digest> present;
+    for (const auto& swarm : session_.swarms()) {
+        present.insert(swarm.info_hash);
+        if (!swarms_.contains(swarm.info_hash)) {
+            callbacks_.joined(swarm.info_hash);
+        }
+    }
+    for (const auto& swarm : swarms_) {
+        if (!present.contains(swarm)) {
+            callbacks_.left(swarm);
+        }
+    }
+    swarms_ = std::move(present);
 }
 
 Result<> PackWatch::scan_now() {
@@ -153,31 +171,65 @@ Result<> PackWatch::check_bytes(const PackId& pack, std::stop_token stop) const 
     return {};
 }
 
-void PackWatch::withdraw(const PackId& pack, const Error& why) {
-    log_event(LogLevel::error, "pack.corrupt", {{"pack", pack.name()}, {"why", describe(why)}});
-    callbacks_.removed(pack);
+net::awaitable<void> PackWatch::check_next(std::stop_token stop) {
+    const auto pack = unchecked_.back();
+    unchecked_.pop_back();
+    auto checking = [this, pack, stop] {
+        auto checked = check_bytes(pack, stop);
+        if (!checked && checked.error().code != Errc::cancelled) {
+            (void)session_.remove(pack); // It stays in shared_, so it is not taken up again.
+        }
+        return checked;
+    };
+    const auto checked = co_await run_blocking(pool_, std::move(checking));
+    if (!checked && checked.error().code != Errc::cancelled) {
+        log_event(LogLevel::error, "pack.corrupt",
+                  {{"pack", pack.name()}, {"why", describe(checked.error())}});
+        follow_swarms();
+    }
+}
+
+net::awaitable<void> PackWatch::follow_authorities() {
+    tls_generation_ = tls_->generation();
+    auto following = [this] { return session_.follow_authorities(); };
+    const auto followed = co_await run_blocking(pool_, std::move(following));
+    if (!followed) {
+        log_event(LogLevel::error, "swarm.authorities_failed",
+                  {{"why", describe(followed.error())}});
+    }
+    follow_swarms();
+}
+
+// Whoever rotates authorities sees here when the old one may go.
+void PackWatch::tell_peers() const {
+    std::map<std::string, int> peers;
+    for (const auto& swarm : session_.swarms()) {
+        peers[swarm.authority] += swarm.peers;
+    }
+    if (peers.size() < 2) {
+        return;
+    }
+    for (const auto& [authority, count] : peers) {
+        log_event(LogLevel::info, "swarm.peers",
+                  {{"authority", authority}, {"peers", std::to_string(count)}});
+    }
 }
 
 net::awaitable<void> PackWatch::run(std::stop_token stop) {
     std::string seen = published_state();
+    auto told = std::chrono::steady_clock::now();
     while (!stop.stop_requested()) {
         if (!unchecked_.empty()) {
-            const auto pack = unchecked_.back();
-            unchecked_.pop_back();
-            auto checking = [this, pack, stop] {
-                auto checked = check_bytes(pack, stop);
-                if (!checked && checked.error().code != Errc::cancelled) {
-                    (void)session_.remove(
-                        pack); // It stays in shared_, so it is not taken up again.
-                }
-                return checked;
-            };
-            const auto checked = co_await run_blocking(pool_, std::move(checking));
-            if (!checked && checked.error().code != Errc::cancelled) {
-                withdraw(pack, checked.error());
-            }
+            co_await check_next(stop);
         } else {
             co_await sleep_for(look_interval, stop);
+        }
+        if (tls_ && tls_generation_ != tls_->generation()) {
+            co_await follow_authorities();
+        }
+        if (std::chrono::steady_clock::now() - told >= tell_interval) {
+            told = std::chrono::steady_clock::now();
+            tell_peers();
         }
         auto state = published_state();
         if (state == seen || stop.stop_requested()) {

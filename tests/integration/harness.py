@@ -14,6 +14,7 @@ import re
 import selectors
 import shutil
 import signal
+import ssl
 import stat
 import subprocess
 import tempfile
@@ -130,12 +131,45 @@ class Process:
 
 
 class Seeder(Process):
-    def __init__(self, test, repo, *flags):
+    def __init__(self, test, repo, *flags, listen="127.0.0.1:0"):
         super().__init__(
-            test, [BIN / "slipway-seeder", "run", "--repo", repo, "--listen", "127.0.0.1:0", *flags]
+            test, [BIN / "slipway-seeder", "run", "--repo", repo, "--listen", listen, *flags]
         )
-        found = self.line(r"listening http=(\S+) bittorrent=(\S+)")
-        self.url = found[1] if "://" in found[1] else f"http://{found[1]}"
+        found = self.line(r"listening (https?)=(\S+) bittorrent=(\S+)")
+        self.url = f"{found[1]}://{found[2]}"
+
+
+class Fleet:
+    """A certificate authority and the parties that it issued certificates to."""
+
+    def __init__(self, test, name="fleet", *flags):
+        self.test, self.home = test, test.home / name
+        self.ca = self.home / "ca"
+        test.slipway("ca", "init", "--ca", self.ca, *flags)
+
+    def issue(self, identity, *flags, name=None):
+        """The directory with cert.pem, key.pem and ca.pem of the party."""
+        out = self.home / (name or identity.replace("/", "-").split("?")[0])
+        self.test.slipway("ca", "issue", "--ca", self.ca, identity, "--out", out, "--ip", "127.0.0.1", *flags)
+        return out
+
+    def flags(self, identity, *flags, crl=False, name=None):
+        out = self.issue(identity, *flags, name=name)
+        return self.flags_of(out, crl)
+
+    def flags_of(self, out, crl=False):
+        flags = ["--tls-cert", out / "cert.pem", "--tls-key", out / "key.pem", "--tls-ca", self.ca / "ca.pem"]
+        return [*flags, *(["--tls-crl", self.ca / "ca.crl"] if crl else [])]
+
+    def revoke(self, what):
+        self.test.slipway("ca", "revoke", "--ca", self.ca, what)
+
+    def python_context(self, out=None):
+        """For a client written in Python: `out` is its party, or nobody."""
+        context = ssl.create_default_context(cafile=str(self.ca / "ca.pem"))
+        if out:
+            context.load_cert_chain(out / "cert.pem", out / "key.pem")
+        return context
 
 
 class FileServer:

@@ -73,6 +73,34 @@ TEST_CASE("encode_patch: a changed program costs a fraction of its full encoding
     CHECK(decoded(patch, base, raw.size()) == raw);
 }
 
+TEST_CASE("encode_patch_within: an encoding over the bound is none, one at the bound is made",
+          "[delta]") {
+    const auto base = samples::noise(300'000, 5);
+    const auto raw = samples::recompiled(base, 6);
+    for (const bool thorough : {false, true}) {
+        const EffortLevel level{.try_sdiff = thorough};
+        const auto bytes = encode_patch(raw, base, level).bytes.size();
+        REQUIRE(bytes < raw.size());
+        const auto within = encode_patch_within(raw, base, level, raw.size());
+        REQUIRE(within);
+        CHECK(within->bytes.size() == bytes);
+        CHECK_FALSE(encode_patch_within(raw, base, level, bytes / 2));
+        CHECK_FALSE(encode_patch_within(raw, {}, level, raw.size() - 1));
+    }
+}
+
+TEST_CASE("encode_patch: bytes that follow their base in memory come back", "[delta]") {
+    auto both = samples::noise(500'000, 5);
+    const auto raw = samples::recompiled(both, 6);
+    const auto base_bytes = both.size();
+    both.insert(both.end(), raw.begin(), raw.end());
+    const auto base = ByteSpan(both).first(base_bytes);
+    const auto patch = encode_patch(ByteSpan(both).subspan(base_bytes), base, {});
+    CHECK(patch.codec == Codec::zstd_prefix);
+    CHECK(patch.bytes.size() < raw.size() / 2);
+    CHECK(decoded(patch, base, raw.size()) == raw);
+}
+
 TEST_CASE("encode_patch: the whole of a long base is matched", "[delta]") {
     const auto base = samples::noise(20'000'000, 7);
     Bytes raw(base.begin(), base.begin() + 5'000'000);

@@ -316,6 +316,48 @@ TEST_CASE("publish: leftovers of a killed run are swept, and a cancelled one lea
     CHECK(repository.pack_files().size() == 2); // A pack and its metainfo.
 }
 
+TEST_CASE("publish: packs without a signature are swept by the next publication, others stay",
+          "[publish]") {
+    const SampleRepository repository;
+    const auto tree = repository.scratch() / "tree";
+    write_file(tree / "file", noise(1, 300'000));
+    const auto first = repository.publish("app@1", tree);
+    REQUIRE(first);
+    const auto signed_packs = repository.pack_files();
+
+    write_file(tree / "file", noise(2, 300'000));
+    auto unsigned_request = repository.request("app@2", tree);
+    unsigned_request.keys = repository.scratch() / "no-keys"; // It ends where the signature begins.
+    REQUIRE_FALSE(publish(unsigned_request, {}));
+    REQUIRE(repository.pack_files().size() == signed_packs.size() + 2);
+    std::ofstream(repository.path() / ".unsigned", std::ios::app)
+        << first->new_packs.front().id.name() << "\n../../tree/file\n0123";
+
+    write_file(tree / "file", noise(1, 300'000));
+    REQUIRE(repository.publish("app@3", tree));
+    CHECK(repository.pack_files() == signed_packs);
+    CHECK_FALSE(fs::exists(repository.path() / ".unsigned"));
+    CHECK(fs::exists(tree / "file"));
+    SampleHost host(repository);
+    host.install(repository.load("app@3"));
+}
+
+TEST_CASE("publish: a tree whose file index would be too long is refused, and says why",
+          "[publish]") {
+    const SampleRepository repository;
+    const auto tree = repository.scratch() / "tree";
+    fs::create_directories(tree);
+    const std::string target(4000, 'x'); // So that 17 000 names do for 64 MiB of index.
+    for (int i = 0; i < 17'000; ++i) {
+        fs::create_symlink(target, tree / std::to_string(i));
+    }
+    const auto published = repository.publish("app@1", tree);
+    REQUIRE_FALSE(published);
+    CHECK(published.error().code == Errc::failed);
+    CHECK(published.error().context.find("17000 names") != std::string::npos);
+    CHECK(repository.pack_files().empty());
+}
+
 TEST_CASE("publish: an unknown version to patch from is not found", "[publish]") {
     const SampleRepository repository;
     write_file(repository.scratch() / "tree" / "file", "x");

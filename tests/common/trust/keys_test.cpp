@@ -9,6 +9,7 @@
 #include "common/core/errc.h"
 #include "common/core/sha256.h"
 #include "common/io/file_ops.h"
+#include "common/trust/key_directory.h"
 #include "tests/fakes/temporary_directory.h"
 
 namespace slipway::trust {
@@ -146,6 +147,82 @@ TEST_CASE("SigningKey: a missing, open or damaged key file is named", "[keys]") 
     const auto damaged = SigningKey::load(path);
     REQUIRE_FALSE(damaged);
     CHECK(damaged.error().context.find(path.string()) != std::string::npos);
+}
+
+TEST_CASE("SigningKey: an encrypted file opens with its passphrase only", "[keys]") {
+    const auto kind = GENERATE(KeyKind::ed25519, KeyKind::ecdsa_p256, KeyKind::rsa_pss);
+    const slipway::fakes::TemporaryDirectory directory;
+    const auto path = directory.path() / "role.pem";
+    const auto key = SigningKey::generate(kind);
+    REQUIRE(key->save(path, "correct horse"));
+    const auto text = read_file(path, 100'000);
+    CHECK(as_text(*text).starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+    std::string asked;
+    const auto answer = [&](Result<std::string> given) {
+        return SigningKey::load(path, [&asked, given](const std::string& name) {
+            asked = name;
+            return given;
+        });
+    };
+    const auto again = answer("correct horse");
+    REQUIRE(again);
+    CHECK(asked == path.string());
+    CHECK(again->public_key().id() == key->public_key().id());
+    const auto wrong = answer("incorrect horse");
+    REQUIRE_FALSE(wrong);
+    CHECK(wrong.error().context.find("passphrase is wrong") != std::string::npos);
+    CHECK(wrong.error().context.find("horse") == std::string::npos);
+    CHECK_FALSE(answer(""));
+    CHECK_FALSE(answer(std::string(10'000, 'x')));
+    const auto gone = answer(fail(Errc::failed, "no terminal"));
+    CHECK(gone.error().context.find("no terminal") != std::string::npos);
+    const auto without = SigningKey::load(path);
+    CHECK(without.error().context.find("no passphrase was given") != std::string::npos);
+}
+
+TEST_CASE("PublicKey: is handed over as PEM and stays the same key", "[keys]") {
+    const auto kind = GENERATE(KeyKind::ed25519, KeyKind::ecdsa_p256, KeyKind::rsa_pss);
+    const auto key = SigningKey::generate(kind);
+    const auto again = PublicKey::from_pem(key->public_key().pem(), "test");
+    REQUIRE(again);
+    CHECK(again->id() == key->public_key().id());
+    CHECK(PublicKey::from_pem("-----BEGIN PUBLIC KEY-----\nAAAA\n", "x").error().code ==
+          Errc::usage);
+}
+
+TEST_CASE("read_secret: the first line of a file that only its owner reads", "[keys]") {
+    const slipway::fakes::TemporaryDirectory directory;
+    const auto path = directory.path() / "secret";
+    REQUIRE(replace_file(path, as_bytes("one two\r\nmore"), 0600));
+    CHECK(*read_secret(path) == "one two");
+    REQUIRE(replace_file(path, as_bytes("unended"), 0600));
+    CHECK(*read_secret(path) == "unended");
+    ::chmod(path.c_str(), 0640);
+    CHECK(read_secret(path).error().context.find("chmod 600") != std::string::npos);
+}
+
+TEST_CASE("KeyDirectory: a role's keys are those under its name, and no other role's", "[keys]") {
+    const slipway::fakes::TemporaryDirectory home;
+    const KeyDirectory keys(home.path() / "keys");
+    CHECK_FALSE(keys.has("web"));
+    CHECK(keys.keys_of("web")->empty());
+    const auto key = SigningKey::generate();
+    for (const auto* role : {"web", "web", "web/api", "webby", "web.x", "web-2"}) {
+        REQUIRE(keys.add(role, *SigningKey::generate(), ""));
+    }
+    REQUIRE(key->save(keys.file_of("web")));
+    CHECK(keys.keys_of("web")->size() == 3);
+    CHECK(keys.keys_of("web/api")->size() == 1);
+    struct stat info{};
+    REQUIRE(::stat(keys.path().c_str(), &info) == 0);
+    CHECK((info.st_mode & 07777U) == 0700U);
+    REQUIRE(keys.retire(keys.file_of("web")));
+    CHECK(keys.keys_of("web")->size() == 2);
+    REQUIRE(replace_file(keys.path() / "web.uri", as_bytes("pkcs11:token=x?pin-value=1"), 0600));
+    const auto pin = keys.keys_of("web");
+    REQUIRE_FALSE(pin);
+    CHECK(pin.error().context.find("pin-value") != std::string::npos);
+    CHECK(pin.error().code == Errc::usage);
 }
 
 } // namespace slipway::trust
