@@ -88,8 +88,9 @@ class Admission(TlsCase):
         seeder = self.seeder()
         foreign = Fleet(self, "foreign")
         party = foreign.issue("agent/h1")
-        shutil.copy(self.fleet.ca / "ca.pem", party / "ca.pem")
-        flags = ["--tls-cert", party / "cert.pem", "--tls-key", party / "key.pem", "--tls-ca", party / "ca.pem"]
+        # The stranger knows both authorities: an agent whose own did not sign it does not even start.
+        both = write(party / "both.pem", b"".join((one.ca / "ca.pem").read_bytes() for one in (foreign, self.fleet)))
+        flags = ["--tls-cert", party / "cert.pem", "--tls-key", party / "key.pem", "--tls-ca", both]
         self.assertIn("refuses our certificate", self.refused(seeder, flags))
         self.wait_for_log(seeder, "does not lead to the authority in --tls-ca")
 
