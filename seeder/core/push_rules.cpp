@@ -25,9 +25,12 @@ std::optional<std::uint64_t> number(std::string_view text) {
 // request that ends a push, never alone.
 bool is_versioned_metadata(std::string_view name) {
     const auto dot = name.find('.');
-    return dot != std::string_view::npos && number(name.substr(0, dot)) &&
-           name.substr(dot).ends_with(".json") &&
-           name.size() > dot + std::string_view(".json").size();
+    if (dot == std::string_view::npos || !number(name.substr(0, dot))) {
+        return false;
+    }
+    constexpr std::string_view suffix = ".json";
+    const auto role_file = name.substr(dot + 1);
+    return role_file.ends_with(suffix) && role_file.size() > suffix.size();
 }
 
 } // namespace
