@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "agent/io/command_run.h"
+#include "agent/io/release_commands.h"
 #include "agent/io/release_store.h"
 #include "common/core/errc.h"
 #include "common/trust/utc_time.h"
@@ -78,6 +79,9 @@ Result<std::optional<Release>> ServiceActions::run(const Perform& action,
 
 Result<std::optional<Release>> ServiceActions::stage(const api::Wanted& wanted,
                                                      const std::stop_token& stop) {
+    if (const auto present = installed(wanted, stop)) {
+        return present;
+    }
     auto request = install_;
     request.artifact = wanted.artifact;
     request.now = std::chrono::system_clock::now();
@@ -86,6 +90,29 @@ Result<std::optional<Release>> ServiceActions::stage(const api::Wanted& wanted,
     return Installer(host_, files, progress).run(request, stop).map([&](const auto& result) {
         return std::optional(Release{wanted.artifact, result.digest});
     });
+}
+
+// A release that is on the disk, whole and right, needs no seeder: an order to go back must work
+// when everything else is down.
+std::optional<Release> ServiceActions::installed(const api::Wanted& wanted,
+                                                 const std::stop_token& stop) {
+    RealFileOps files;
+    Progress progress(ProgressStyle::none);
+    ReleaseCommands commands(host_, files, progress, now_text(), std::chrono::seconds(0));
+    const auto status = commands.status(service_);
+    if (!status) {
+        return std::nullopt;
+    }
+    for (const auto& record : status->front().releases) {
+        if (record.artifact == wanted.artifact &&
+            (!wanted.digest || *wanted.digest == record.digest)) {
+            const auto verified = commands.verify(service_, record.id(), false, stop);
+            if (verified && verified->front().faults.empty()) {
+                return Release{record.artifact, record.digest};
+            }
+        }
+    }
+    return std::nullopt;
 }
 
 Result<> ServiceActions::switch_to(const Release& release) {

@@ -27,6 +27,8 @@ private:
                                                      const std::stop_token& stop);
     [[nodiscard]] Result<std::optional<Release>> stage(const api::Wanted& wanted,
                                                        const std::stop_token& stop);
+    [[nodiscard]] std::optional<Release> installed(const api::Wanted& wanted,
+                                                   const std::stop_token& stop);
     [[nodiscard]] Result<> switch_to(const Release& release);
     [[nodiscard]] Result<> probe(const Release& release, const std::stop_token& stop);
     [[nodiscard]] Result<> bake(const Release& release, const std::stop_token& stop);

@@ -119,7 +119,13 @@ interval_ms = 20
         self.assertEqual(status["state"], "healthy")
         self.assertEqual(self.host_state()[0], before)
         self.assertEqual(self.restarted(), ["1.0"])
-        self.seeder.end()  # What is staged needs no seeder but for the metadata's age.
+        # What is staged, and what ran before, needs no seeder.
+        self.seeder.end()
+        self.want("1.2")
+        self.wait_healthy(daemon, "1.2")
+        self.want("1.0")
+        self.wait_healthy(daemon, "1.0")
+        self.assert_runs(self.trees["1.0"])
 
     def test_a_bad_release_is_left_by_itself_and_not_tried_again(self):
         self.want("1.0")
@@ -201,6 +207,11 @@ interval_ms = 20
         daemon = self.daemon()
         self.wait_healthy(daemon, "1.0")
         write(self.desired, '{"version": 1, "epoch": 9, "services": {"web": []}}')
+        deadline = time.monotonic() + PATIENCE_S
+        while "desired.unreadable" not in daemon.errors() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertIn("services.web", daemon.errors())
+        self.assertEqual(self.status()["state"], "healthy")
         self.desired.unlink()
         self.want("1.1", epoch=10)
         self.wait_healthy(daemon, "1.1")
