@@ -1,5 +1,7 @@
 #include "agent/core/agent_config.h"
 
+#include <sstream>
+
 #include <toml++/toml.h>
 
 #include "common/core/errc.h"
@@ -83,19 +85,20 @@ private:
     std::map<std::string, int> taken_;
 };
 
+// [services.NAME.run] has the keys and rules of a run specification in a manifest.
 ServiceConfig service_from(const toml::table& from, const std::string& name, std::string& problem) {
-    constexpr std::int64_t day_s = 86'400;
     ServiceConfig service;
     Table table(from, "services." + name + ".", problem);
-    table.take("restart", service.restart);
-    table.take("probe", service.probe);
-    table.take_count("restart_deadline_s", service.restart_deadline, 1, day_s);
-    table.take_count("probe_timeout_s", service.probe_timeout, 1, day_s);
-    table.take_count("start_period_s", service.start_period, 0, day_s);
-    table.take_count("bake_s", service.bake, 0, day_s);
-    table.take_count("interval_ms", service.interval, 10, 1'000 * day_s);
-    table.take_count("successes", service.successes, 1, 1'000);
-    table.take_count("failures", service.failures, 1, 1'000);
+    if (const auto* run = table.table("run")) {
+        std::ostringstream text;
+        text << toml::json_formatter(*run);
+        auto spec = decode_run_spec(as_bytes(text.str()), "run");
+        if (spec) {
+            service.run = std::move(*spec);
+        } else {
+            table.complain("run", "is not a run specification: " + spec.error().context);
+        }
+    }
     return service;
 }
 

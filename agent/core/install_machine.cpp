@@ -11,7 +11,8 @@ constexpr std::array ahead_steps{Step::stage};
 constexpr std::array forward_steps{Step::stage,     Step::pre_switch,  Step::pre_stop,
                                    Step::switch_to, Step::post_switch, Step::restart,
                                    Step::probe,     Step::bake};
-constexpr std::array back_steps{Step::on_rollback, Step::switch_to, Step::restart, Step::probe};
+constexpr std::array back_steps{Step::pre_stop,    Step::on_rollback, Step::switch_to,
+                                Step::post_switch, Step::restart,     Step::probe};
 
 std::span<const Step> steps_of(Course course) {
     switch (course) {
@@ -96,9 +97,12 @@ public:
         const auto why = failed.why.substr(0, reason_bytes_max);
         const auto& work = *state_.work;
         const bool may_try_again = work.tries + 1 < options_.switch_tries_max;
-        if (work.step() == Step::on_rollback) {
-            state_.last_error += "; hook on-rollback: " + why;
-            advance(); // A hook never stands in the way of a rollback.
+        const bool of_the_bad_release =
+            work.course == Course::back &&
+            (work.step() == Step::pre_stop || work.step() == Step::on_rollback);
+        if (of_the_bad_release) {
+            state_.last_error = (state_.last_error + "; " + why).substr(0, 4 * reason_bytes_max);
+            advance(); // Its hooks never stand in the way of a rollback.
         } else if (work.step() == Step::stage || (!failed.release_is_bad && may_try_again)) {
             retry(why);
         } else if (work.course == Course::forward) {
@@ -365,6 +369,10 @@ std::string_view to_string(Step step) {
                                                     "on-rollback", "switch",     "post-switch",
                                                     "restart",     "probe",      "bake"};
     return names.at(static_cast<std::size_t>(step));
+}
+
+std::size_t steps_in(Course course) {
+    return steps_of(course).size();
 }
 
 Step Work::step() const {

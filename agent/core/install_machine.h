@@ -55,8 +55,10 @@ enum class Step {
 enum class Course {
     ahead,   ///< stage only.
     forward, ///< stage, pre_switch, pre_stop, switch_to, post_switch, restart, probe, bake.
-    back,    ///< on_rollback, switch_to, restart, probe.
+    back,    ///< pre_stop, on_rollback, switch_to, post_switch, restart, probe.
 };
+
+[[nodiscard]] std::size_t steps_in(Course course);
 
 struct Work {
     Course course = Course::ahead;

@@ -13,10 +13,6 @@ namespace {
 
 constexpr std::size_t phases = 11;
 
-std::size_t steps_in(Course course) {
-    return course == Course::ahead ? 1 : course == Course::forward ? 8 : 4;
-}
-
 json to_json(const Release& release) {
     return {{"artifact", release.artifact.text()}, {"digest", release.digest.hex()}};
 }

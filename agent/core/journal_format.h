@@ -21,8 +21,8 @@ struct JournalEntry {
     std::string value;
     bool operator==(const JournalEntry&) const = default;
 };
-inline constexpr std::size_t journal_value_bytes_max = 512 * 1024;
-inline constexpr std::size_t journal_bytes_max = 64 * 1024 * 1024;
+inline constexpr std::size_t journal_value_bytes_max = std::size_t{512} * 1024;
+inline constexpr std::size_t journal_bytes_max = std::size_t{64} * 1024 * 1024;
 inline constexpr std::size_t journal_header_bytes = 12;
 
 /// CRC-32C (Castagnoli), RFC 3720 appendix B.4. `seed` continues an earlier sum.

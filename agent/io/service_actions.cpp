@@ -1,12 +1,16 @@
 #include "agent/io/service_actions.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
-#include "agent/io/command_run.h"
+#include "agent/io/probes.h"
 #include "agent/io/release_commands.h"
 #include "agent/io/release_store.h"
+#include "agent/io/unit_control.h"
 #include "common/core/errc.h"
+#include "common/format/manifest.h"
+#include "common/io/file_ops.h"
 #include "common/trust/utc_time.h"
 
 namespace slipway::agent {
@@ -15,19 +19,18 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned lock_patience_ms = 30'000;
+constexpr Milliseconds look_at_unit{1'000};
 
 std::string now_text() {
     return trust::format_utc(
         std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now()));
 }
 
-// False if the stop came first.
-bool wait(std::chrono::milliseconds delay, const std::stop_token& stop) {
+void wait(Milliseconds delay, const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any woken;
     std::unique_lock lock(mutex);
     woken.wait_for(lock, stop, delay, [] { return false; });
-    return !stop.stop_requested();
 }
 
 } // namespace
@@ -62,18 +65,123 @@ Result<std::optional<Release>> ServiceActions::run(const Perform& action,
     case Step::switch_to:
         return switch_to(*action.release).map(none);
     case Step::restart:
-        if (config_.restart.empty()) {
-            return none();
-        }
-        return run_command(config_.restart, host_.service(service_).release(action.release->id()),
-                           config_.restart_deadline, stop)
-            .map(none);
+        return restart(*action.release, stop).map(none);
     case Step::probe:
-        return probe(*action.release, stop).map(none);
+        return hold(*action.release, false, stop).map(none);
     case Step::bake:
-        return bake(*action.release, stop).map(none);
-    default:
-        return none(); // Hooks: none are configured.
+        return hold(*action.release, true, stop).map(none);
+    case Step::pre_switch:
+        return hook(Hook::pre_switch, *action.release, stop).map(none);
+    case Step::post_switch:
+        return hook(Hook::post_switch, *action.release, stop).map(none);
+    case Step::pre_stop:
+        return hook_of_outgoing(Hook::pre_stop, *action.release, stop).map(none);
+    case Step::on_rollback:
+        return hook_of_outgoing(Hook::on_rollback, *action.release, stop).map(none);
+    }
+    return none();
+}
+
+Result<RunSpec> ServiceActions::spec_of(const Release& release) const {
+    if (config_.run) {
+        return *config_.run;
+    }
+    const auto file = host_.service(service_).record(release.id()) / record_file::manifest;
+    return read_file(file, manifest_bytes_max)
+        .and_then([&](const Bytes& bytes) { return decode_manifest(bytes, file.string()); })
+        .map([](const Manifest& manifest) { return run_spec_of(manifest); });
+}
+
+std::map<std::string, std::string> ServiceActions::variables(const Release& release) const {
+    return {{"SLIPWAY_SERVICE", service_},
+            {"SLIPWAY_ARTIFACT", release.artifact.text()},
+            {"SLIPWAY_RELEASE", release.id().text}};
+}
+
+Result<> ServiceActions::hook(Hook hook, const Release& release, const std::stop_token& stop) {
+    return spec_of(release).and_then([&](const RunSpec& spec) -> Result<> {
+        const auto program = spec.hooks.find(hook);
+        if (program == spec.hooks.end()) {
+            return {};
+        }
+        const HookRequest request{std::string(to_string(hook)), program->second,
+                                  host_.service(service_).release(release.id()),
+                                  variables(release)};
+        return hooks_.run(request, stop).and_then([](const HookOutcome& outcome) -> Result<> {
+            return outcome.ok ? Result<>() : fail(Errc::failed, outcome.message);
+        });
+    });
+}
+
+// Of the release that `incoming` takes over from. After a crash behind the switch there is none.
+Result<> ServiceActions::hook_of_outgoing(Hook hook, const Release& incoming,
+                                          const std::stop_token& stop) {
+    return current_release(host_, service_)
+        .and_then([&](const std::optional<Release>& outgoing) -> Result<> {
+            return !outgoing || *outgoing == incoming ? Result<>()
+                                                      : this->hook(hook, *outgoing, stop);
+        });
+}
+
+Result<> ServiceActions::restart(const Release& release, const std::stop_token& stop) {
+    return spec_of(release).and_then([&](const RunSpec& spec) -> Result<> {
+        if (spec.command) {
+            return fail(Errc::failed, "the daemon runs no commands; give the service a unit");
+        }
+        if (!spec.unit) {
+            return {};
+        }
+        return UnitControl::open().and_then([&](UnitControl units) {
+            return units.apply(*spec.unit, stop).map([](const UnitStatus& /*status*/) {});
+        });
+    });
+}
+
+// Probes until the release is ready or, with `bake`, was ready for its bake time.
+Result<> ServiceActions::hold(const Release& release, bool bake, const std::stop_token& stop) {
+    auto spec = spec_of(release);
+    if (!spec) {
+        return tl::unexpected(std::move(spec.error()));
+    }
+    if (bake) {
+        for (auto& probe : spec->probes) {
+            probe.start_period = Milliseconds(0); // It started already.
+        }
+    }
+    ProbeContext context{.release = host_.service(service_).release(release.id()),
+                         .variables = variables(release),
+                         .unit = spec->unit ? spec->unit->name : "",
+                         .bus = {},
+                         .hooks = &hooks_};
+    ProbeVerdict verdict(*spec, Clock::now());
+    while (!stop.stop_requested()) {
+        see_unit(*spec, verdict);
+        for (const auto number : verdict.due(Clock::now())) {
+            const auto result = run_probe(spec->probes[number], context, stop);
+            verdict.probed(number, result, Clock::now());
+        }
+        verdict.tick(Clock::now());
+        if (verdict.state() == ProbeVerdict::State::failed) {
+            return fail(Errc::failed, verdict.reason());
+        }
+        if (bake ? verdict.state() == ProbeVerdict::State::healthy : verdict.ready()) {
+            return {};
+        }
+        const auto most = Clock::now() + look_at_unit;
+        const auto next = std::min(verdict.next().value_or(most), most);
+        wait(std::chrono::ceil<Milliseconds>(next - Clock::now()), stop);
+    }
+    return fail(Errc::cancelled, "probe of service " + service_);
+}
+
+void ServiceActions::see_unit(const RunSpec& spec, ProbeVerdict& verdict) {
+    if (!spec.unit) {
+        return;
+    }
+    const auto status = UnitControl::open().and_then(
+        [&](UnitControl units) { return units.status(spec.unit->name); });
+    if (status) { // What cannot be seen proves nothing.
+        verdict.unit_seen(status->health(), Clock::now());
     }
 }
 
@@ -139,50 +247,6 @@ Result<> ServiceActions::switch_to(const Release& release) {
     // To a release that ran before it is a way back: what came after is forgotten.
     const auto back = after_rollback(*history, id, now);
     return store.activate(*history, back ? *back : after_install(*history, id, now));
-}
-
-Result<> ServiceActions::probe(const Release& release, const std::stop_token& stop) {
-    if (config_.probe.empty()) {
-        return {};
-    }
-    const auto directory = host_.service(service_).release(release.id());
-    const auto until = Clock::now() + config_.start_period;
-    unsigned in_a_row = 0;
-    while (true) {
-        auto answer = run_command(config_.probe, directory, config_.probe_timeout, stop);
-        in_a_row = answer ? in_a_row + 1 : 0;
-        if (in_a_row >= config_.successes) {
-            return {};
-        }
-        if (!answer && Clock::now() >= until) {
-            return fail(Errc::failed, "not ready within " +
-                                          std::to_string(config_.start_period.count()) +
-                                          " s: " + answer.error().context);
-        }
-        if (!wait(config_.interval, stop)) {
-            return fail(Errc::cancelled, "probe of " + service_);
-        }
-    }
-}
-
-Result<> ServiceActions::bake(const Release& release, const std::stop_token& stop) {
-    const auto directory = host_.service(service_).release(release.id());
-    const auto until = Clock::now() + config_.bake;
-    unsigned in_a_row = 0;
-    while (Clock::now() < until) {
-        if (!wait(config_.interval, stop)) {
-            return fail(Errc::cancelled, "bake of " + service_);
-        }
-        if (config_.probe.empty()) {
-            continue;
-        }
-        auto answer = run_command(config_.probe, directory, config_.probe_timeout, stop);
-        in_a_row = answer ? 0 : in_a_row + 1;
-        if (in_a_row >= config_.failures) {
-            return answer;
-        }
-    }
-    return {};
 }
 
 Result<std::optional<Release>> current_release(const HostLayout& host, const std::string& service) {

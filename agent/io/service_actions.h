@@ -1,11 +1,14 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
 
 #include "agent/core/agent_config.h"
 #include "agent/core/install_machine.h"
+#include "agent/core/probe_verdict.h"
+#include "agent/io/hook_runner.h"
 #include "agent/io/host_layout.h"
 #include "agent/io/installer.h"
 
@@ -30,13 +33,20 @@ private:
     [[nodiscard]] std::optional<Release> installed(const api::Wanted& wanted,
                                                    const std::stop_token& stop);
     [[nodiscard]] Result<> switch_to(const Release& release);
-    [[nodiscard]] Result<> probe(const Release& release, const std::stop_token& stop);
-    [[nodiscard]] Result<> bake(const Release& release, const std::stop_token& stop);
+    [[nodiscard]] Result<RunSpec> spec_of(const Release& release) const;
+    [[nodiscard]] std::map<std::string, std::string> variables(const Release& release) const;
+    [[nodiscard]] Result<> hook(Hook hook, const Release& release, const std::stop_token& stop);
+    [[nodiscard]] Result<> hook_of_outgoing(Hook hook, const Release& incoming,
+                                            const std::stop_token& stop);
+    [[nodiscard]] Result<> restart(const Release& release, const std::stop_token& stop);
+    [[nodiscard]] Result<> hold(const Release& release, bool bake, const std::stop_token& stop);
+    static void see_unit(const RunSpec& spec, ProbeVerdict& verdict);
 
     const HostLayout& host_;
     std::string service_;
     ServiceConfig config_;
     InstallRequest install_;
+    HookRunner hooks_;
 };
 
 /// The release that `current` names, as its record says.

@@ -44,7 +44,7 @@ struct Desired {
     bool operator==(const Desired&) const = default;
 };
 
-inline constexpr std::size_t desired_bytes_max = 256 * 1024;
+inline constexpr std::size_t desired_bytes_max = std::size_t{256} * 1024;
 inline constexpr std::size_t desired_services_max = 256;
 inline constexpr std::size_t desired_stage_max = 4;
 

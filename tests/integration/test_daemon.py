@@ -41,11 +41,15 @@ class Daemon(Case):
 root = "{self.host()}"
 trust = "{self.trust}"
 seeders = ["{self.seeder.url}"]
-[services.web]
-restart = ["./restart"]
-probe = ["./probe"]
-start_period_s = 0
-interval_ms = 20
+[services.web.run]
+version = 1
+[services.web.run.hooks.post-switch]
+argv = ["restart"]
+[[services.web.run.probes]]
+type = "exec"
+argv = ["probe"]
+interval = "100ms"
+failures = 2
 {more}"""
 
     def daemon(self):
@@ -258,9 +262,9 @@ interval_ms = 20
         self.assertIn("slipway-agent run", second.err)
 
     def test_a_misspelt_key_is_refused_with_its_line(self):
-        write(self.config, self.config_text("bake_seconds = 3"))
+        write(self.config, self.config_text('intervall = "1s"'))
         refused = self.agent("run", "--config", self.config, status=USAGE)
-        self.assertIn("services.web.bake_seconds", refused.err)
+        self.assertIn("intervall", refused.err)
 
 
 if __name__ == "__main__":
