@@ -8,6 +8,7 @@
 #include <mutex>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <systemd/sd-daemon.h>
 #include <thread>
 #include <unistd.h>
 
@@ -84,9 +85,15 @@ public:
     void run(const std::stop_token& stop) {
         const std::stop_callback wake(stop, [this] { mailbox_.ring(); });
         start();
+        (void)::sd_notify(0, "READY=1");
         while (!stop.stop_requested()) {
             turn(wait());
+            // A journal that takes nothing is no progress: the service manager may try a restart.
+            if (unwritten_.empty()) {
+                (void)::sd_notify(0, "WATCHDOG=1");
+            }
         }
+        (void)::sd_notify(0, "STOPPING=1");
         log_event(LogLevel::info, "agent.stopped");
     }
 

@@ -27,7 +27,7 @@ Result<FileWatch> FileWatch::start(const fs::path& file) {
 
 bool FileWatch::take() {
     bool changed = false;
-    alignas(inotify_event) std::array<char, 16 * 1024> buffer{};
+    alignas(inotify_event) std::array<char, std::size_t{16} * 1024> buffer{};
     ssize_t length = 0;
     while ((length = ::read(fd_.get(), buffer.data(), buffer.size())) > 0) {
         for (std::size_t at = 0; at < static_cast<std::size_t>(length);) {

@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 
 namespace {
 // Compacted when this much was written beyond twice what is live.
-constexpr std::uint64_t slack_bytes = 256 * 1024;
+constexpr std::uint64_t slack_bytes = std::uint64_t{256} * 1024;
 } // namespace
 
 Result<Journal> Journal::open(fs::path path) {

@@ -187,7 +187,7 @@ void ServiceActions::see_unit(const RunSpec& spec, ProbeVerdict& verdict) {
 
 Result<std::optional<Release>> ServiceActions::stage(const api::Wanted& wanted,
                                                      const std::stop_token& stop) {
-    if (const auto present = installed(wanted, stop)) {
+    if (auto present = installed(wanted, stop)) {
         return present;
     }
     auto request = install_;

@@ -52,10 +52,9 @@ interval = "100ms"
 failures = 2
 {more}"""
 
-    def daemon(self):
-        return Process(
-            self, [BIN / "slipway-agent", "run", "--config", self.config, "--desired", self.desired]
-        )
+    def daemon(self, **options):
+        args = [BIN / "slipway-agent", "run", "--config", self.config, "--desired", self.desired]
+        return Process(self, args, **options)
 
     def want(self, run=None, stage=(), attempt=0, epoch=None):
         """Replaces the file, as configuration management does."""
@@ -253,6 +252,19 @@ failures = 2
         self.assertIn("journal.damaged", daemon.errors())
         self.assertTrue((self.host() / "journal.damaged").exists())
         self.assert_runs(self.trees["1.0"])
+
+    def test_it_tells_the_service_manager_how_it_is(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(self.home / "notify"))
+            manager.settimeout(PATIENCE_S)
+            daemon = self.daemon(env={**os.environ, "NOTIFY_SOCKET": str(self.home / "notify")})
+            self.assertEqual(manager.recv(100), b"READY=1")
+            self.assertEqual(manager.recv(100), b"WATCHDOG=1")
+            daemon.signal(signal.SIGTERM)
+            while (told := manager.recv(100)) == b"WATCHDOG=1":
+                pass
+            self.assertEqual(told, b"STOPPING=1")
+            self.assertEqual(daemon.wait(), 0)
 
     def test_only_one_daemon_has_a_root(self):
         self.want("1.0")
