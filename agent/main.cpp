@@ -8,10 +8,12 @@
 #include <stop_token>
 #include <thread>
 
+#include "agent/io/daemon.h"
 #include "agent/io/installer.h"
 #include "agent/io/release_commands.h"
 #include "agent/output.h"
 #include "common/core/errc.h"
+#include "common/io/file_ops.h"
 #include "common/tls/credentials.h"
 #include "common/tls/flags.h"
 #include "common/trust/utc_time.h"
@@ -26,6 +28,8 @@ struct Options {
     std::vector<std::string> seeders;
     std::string trust;
     std::string listen;
+    std::string config = "/etc/slipway/agent.toml";
+    std::string desired = "/etc/slipway/desired.json";
     std::string release;
     tls::TlsFiles tls;
     std::uint64_t lock_timeout_s = 30;
@@ -93,7 +97,8 @@ struct Context {
     }
 };
 
-Result<InstallRequest> install_request(const Options& options, trust::TimePoint now) {
+// All of an install request but the artifact.
+Result<InstallRequest> base_request(const Options& options, trust::TimePoint now) {
     InstallRequest request;
     request.service = options.service;
     request.seeders = options.seeders;
@@ -119,9 +124,15 @@ Result<InstallRequest> install_request(const Options& options, trust::TimePoint 
         }
         request.fetcher.swarm_tls = std::move(*watch);
     }
-    return ArtifactId::parse(options.artifact).map([&](ArtifactId id) {
-        request.artifact = std::move(id);
-        return std::move(request);
+    return request;
+}
+
+Result<InstallRequest> install_request(const Options& options, trust::TimePoint now) {
+    return ArtifactId::parse(options.artifact).and_then([&](ArtifactId id) {
+        return base_request(options, now).map([&](InstallRequest request) {
+            request.artifact = std::move(id);
+            return request;
+        });
     });
 }
 
@@ -146,6 +157,27 @@ Result<> run_status(Context& context) {
 Result<> run_releases(Context& context) {
     return context.commands().status(if_given(context.options.service)).map([&](const auto& all) {
         show_releases(all, context.options.json);
+    });
+}
+
+Result<> run_run(Context& context) {
+    const auto& file = context.options.config;
+    auto config = read_file(file, agent_config_bytes_max).and_then([&](const Bytes& text) {
+        return parse_agent_config(as_text(text), file);
+    });
+    if (!config) {
+        return tl::unexpected(std::move(config.error()));
+    }
+    auto options = context.options;
+    options.seeders = config->seeders;
+    options.trust = config->trust;
+    options.listen = config->listen;
+    options.patience_s = static_cast<std::uint64_t>(config->patience.count());
+    options.tls = {config->tls_certificate, config->tls_key, config->tls_authority,
+                   config->tls_revoked};
+    return base_request(options, context.now).and_then([&](InstallRequest install) {
+        const DaemonOptions daemon{std::move(*config), options.desired, std::move(install)};
+        return run_daemon(daemon, context.stop);
     });
 }
 
@@ -236,6 +268,10 @@ std::vector<Command> declare(CLI::App& app, Options& options) {
         ->capture_default_str();
     tls::add_flags(*install, options.tls);
     locks(install);
+    auto* run = app.add_subcommand("run", "Keep this host's services at what is wanted");
+    run->add_option("--config", options.config, "Configuration file (TOML)")->capture_default_str();
+    run->add_option("--desired", options.desired, "What is wanted (JSON); watched")
+        ->capture_default_str();
     auto* status = command("status", "What is current, and since when");
     one_service(status);
     auto* releases = command("releases", "All installed releases");
@@ -254,8 +290,13 @@ std::vector<Command> declare(CLI::App& app, Options& options) {
     gc->add_option("--keep", options.keep, "Releases to keep beside current and previous");
     gc->add_flag("--dry-run", options.dry_run, "Only tell what would be removed");
     locks(gc);
-    return {{install, run_install}, {status, run_status},     {releases, run_releases},
-            {verify, run_verify},   {rollback, run_rollback}, {gc, run_gc}};
+    return {{install, run_install},
+            {run, run_run},
+            {status, run_status},
+            {releases, run_releases},
+            {verify, run_verify},
+            {rollback, run_rollback},
+            {gc, run_gc}};
 }
 
 Result<> check_names(const Options& options) {

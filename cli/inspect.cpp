@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "cli/remote.h"
 #include "common/tls/flags.h"
+#include "common/trust/canonical_json.h"
 
 namespace slipway::cli {
 namespace {
@@ -27,16 +28,21 @@ nlohmann::json as_json(const ArtifactMetadata& artifact) {
                          {"from", pack.from_version},
                          {"to", pack.to_version}});
     }
-    return {{"artifact", manifest.id.text()},
-            {"digest", artifact.digest.hex()},
-            {"kind", to_string(manifest.kind)},
-            {"unit", manifest.unit},
-            {"labels", manifest.labels},
-            {"entries", manifest.entries},
-            {"files", manifest.files},
-            {"tree_bytes", manifest.tree_bytes},
-            {"index", {{"sha256", manifest.index.hex()}, {"bytes", manifest.index_bytes}}},
-            {"packs", std::move(packs)}};
+    nlohmann::json out = {
+        {"artifact", manifest.id.text()},
+        {"digest", artifact.digest.hex()},
+        {"kind", to_string(manifest.kind)},
+        {"unit", manifest.unit},
+        {"labels", manifest.labels},
+        {"entries", manifest.entries},
+        {"files", manifest.files},
+        {"tree_bytes", manifest.tree_bytes},
+        {"index", {{"sha256", manifest.index.hex()}, {"bytes", manifest.index_bytes}}},
+        {"packs", std::move(packs)}};
+    if (manifest.run) {
+        out["run"] = run_spec_json(*manifest.run);
+    }
+    return out;
 }
 
 void show(const ArtifactMetadata& artifact) {
@@ -48,6 +54,9 @@ void show(const ArtifactMetadata& artifact) {
     print_line("  index     " + manifest.index.hex() + ", " + human_bytes(manifest.index_bytes));
     if (!manifest.unit.empty()) {
         print_line("  unit      " + manifest.unit);
+    }
+    if (manifest.run) {
+        print_line("  runs      " + canonical_json(run_spec_json(*manifest.run)));
     }
     for (const auto& [key, value] : manifest.labels) {
         std::string line = "  label     ";

@@ -33,6 +33,7 @@ struct Options {
     std::string tree;
     std::string kind = "code";
     std::string unit;
+    std::string run_spec;
     std::string level = "3";
     std::vector<std::string> labels;
     std::vector<std::string> patch_from;
@@ -54,6 +55,15 @@ Result<EffortLevel> parse_level(const std::string& text) {
     return level;
 }
 
+Result<> take_run_spec(const Options& options, PublishRequest& request) {
+    if (options.run_spec.empty()) {
+        return {};
+    }
+    return read_file(options.run_spec, run_spec_bytes_max)
+        .and_then([&](const Bytes& text) { return decode_run_spec(text, options.run_spec); })
+        .map([&](RunSpec spec) { request.run = std::move(spec); });
+}
+
 Result<> take_names(const Options& options, PublishRequest& request) {
     return ArtifactId::parse(options.id)
         .and_then([&](ArtifactId id) {
@@ -66,8 +76,9 @@ Result<> take_names(const Options& options, PublishRequest& request) {
         })
         .and_then([&](std::string unit) {
             request.unit = std::move(unit);
-            return parse_level(options.level);
+            return take_run_spec(options, request);
         })
+        .and_then([&] { return parse_level(options.level); })
         .map([&](EffortLevel level) { request.level = level; });
 }
 
@@ -282,7 +293,11 @@ Command publish_command(CLI::App& parent, Context& context) {
     app->add_option("artifact", options->id, "NAME@VERSION")->required();
     app->add_option("tree", options->tree, "Directory to publish")->required();
     app->add_option("--kind", options->kind, "code or config")->capture_default_str();
-    app->add_option("--unit", options->unit, "systemd unit that runs it, for example web.service");
+    auto* unit = app->add_option("--unit", options->unit,
+                                 "systemd unit that runs it, for example web.service");
+    app->add_option("--run-spec", options->run_spec,
+                    "JSON file that says how it runs: unit or command, hooks, probes, bake time")
+        ->excludes(unit);
     app->add_option("--label", options->labels, "KEY=VALUE to record in the manifest; repeatable")
         ->allow_extra_args(false);
     auto* from =

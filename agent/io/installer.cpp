@@ -46,7 +46,10 @@ public:
     Result<InstallResult> install() {
         return phase("metadata", 0, [&] { return look(); })
             .and_then([&](bool whole) { return whole ? Result<>{} : bring(); })
-            .and_then([&] { return phase("switch", 0, [&] { return make_current(); }); })
+            .and_then([&] {
+                return request_.stage_only ? clear_staging()
+                                           : phase("switch", 0, [&] { return make_current(); });
+            })
             .map([&] {
                 progress_.finish();
                 return std::move(result_);

@@ -23,7 +23,8 @@ struct InstallRequest {
     std::optional<std::filesystem::path> trusted_root; ///< Needed the first time.
     std::chrono::seconds lock_timeout{30};
     FetcherOptions fetcher;
-    trust::TimePoint now; ///< For metadata's expiry.
+    trust::TimePoint now;    ///< For metadata's expiry.
+    bool stage_only = false; ///< Bring the release to the disk; `current` stays as it is.
 };
 
 struct InstallResult {

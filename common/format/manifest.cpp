@@ -96,6 +96,9 @@ Result<> check_values(const Manifest& manifest, std::string_view what) {
     if (!manifest.unit.empty() && !parse_unit_name(manifest.unit)) {
         return bad("not a unit's name");
     }
+    if (!manifest.unit.empty() && manifest.run) {
+        return bad("'unit' and 'run' exclude each other");
+    }
     if (manifest.labels.size() > labels_max) {
         return bad("more than " + std::to_string(labels_max) + " labels");
     }
@@ -132,6 +135,13 @@ Result<Manifest> manifest_of(const json& document, std::string_view what) {
         if (!result) {
             return tl::unexpected(result.error());
         }
+    }
+    if (const auto run = document.find("run"); run != document.end()) {
+        auto spec = parse_run_spec(*run, std::string(what) + ": run");
+        if (!spec) {
+            return tl::unexpected(spec.error());
+        }
+        manifest.run = std::move(*spec);
     }
     if (!digest || !kind) {
         return fail(Errc::verification_failed, std::string(what) + ": bad index digest or kind");
@@ -178,7 +188,7 @@ Result<std::pair<std::string, std::string>> parse_label(std::string_view text) {
 
 std::string encode_manifest(const Manifest& manifest) {
     assert(check_values(manifest, "manifest"));
-    return canonical_json(json{
+    json out{
         {"entries", manifest.entries},
         {"files", manifest.files},
         {"format", format_name},
@@ -189,7 +199,19 @@ std::string encode_manifest(const Manifest& manifest) {
         {"tree_bytes", manifest.tree_bytes},
         {"unit", manifest.unit},
         {"version", manifest.id.version},
-    });
+    };
+    if (manifest.run) {
+        out["run"] = run_spec_json(*manifest.run);
+    }
+    return canonical_json(out);
+}
+
+RunSpec run_spec_of(const Manifest& manifest) {
+    RunSpec spec = manifest.run.value_or(RunSpec{});
+    if (!manifest.unit.empty()) {
+        spec.unit = RunUnit{.name = manifest.unit};
+    }
+    return spec;
 }
 
 Result<Manifest> decode_manifest(ByteSpan text, std::string_view what) {

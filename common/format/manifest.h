@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "common/core/bytes.h"
 #include "common/core/names.h"
 #include "common/core/sha256.h"
+#include "common/format/run_spec.h"
 
 namespace slipway {
 
@@ -32,11 +34,15 @@ struct Manifest {
     std::uint64_t entries = 0;
     std::uint64_t files = 0;
     std::uint64_t tree_bytes = 0;
-    std::string unit; ///< systemd unit that runs it, or empty.
+    std::string unit;           ///< systemd unit that runs it; empty if there is none, or a `run`.
+    std::optional<RunSpec> run; ///< How it runs, if the publisher said more than a unit.
     /// Provenance as the publisher gave it: "revision" -> "1f3c".
     std::map<std::string, std::string> labels;
     bool operator==(const Manifest&) const = default;
 };
+
+/// How the artifact runs: its `run`, or its unit restarted, or nothing to do.
+[[nodiscard]] RunSpec run_spec_of(const Manifest& manifest);
 
 /// Canonical JSON (common/trust/canonical_json.h): equal manifests are equal bytes.
 [[nodiscard]] std::string encode_manifest(const Manifest& manifest);

@@ -46,6 +46,7 @@ public:
         manifest_.id = request.id;
         manifest_.kind = request.kind;
         manifest_.unit = request.unit;
+        manifest_.run = request.run;
         manifest_.labels = request.labels;
         manifest_.index = content.index_digest();
         manifest_.index_bytes = content.index_bytes();

@@ -24,6 +24,7 @@ struct PublishRequest {
     ArtifactId id;
     ArtifactKind kind = ArtifactKind::code;
     std::string unit;
+    std::optional<RunSpec> run; ///< Instead of `unit`: all of how it runs.
     std::map<std::string, std::string> labels;
     EffortLevel level;
     /// Versions of the same name to make patches from; nothing means the last two.

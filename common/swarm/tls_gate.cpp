@@ -69,6 +69,11 @@ int verify(X509_STORE_CTX* store, void* argument) {
         static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
     // A server's tickets are made by the session's context, which is not ours to set.
     SSL_set_num_tickets(connection, 0);
+    if (is_peer(connection, gate)) {
+        // libtorrent's own check of names compares prefixes, is covered by check_member(), and
+        // leaks the names of each certificate.
+        X509_STORE_CTX_set_verify_cb(store, [](int is_good, X509_STORE_CTX*) { return is_good; });
+    }
     if (X509_verify_cert(store) != 1) {
         return 0;
     }

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/format/run_spec.h"
+
+namespace slipway::agent {
+
+struct ServiceConfig {
+    std::optional<RunSpec> run; ///< How it runs on this host; none: as the release's manifest says.
+};
+
+/// /etc/slipway/agent.toml.
+struct AgentConfig {
+    std::string root = "/var/lib/slipway";
+    std::string trust; ///< Root metadata to trust; needed until the first refresh.
+    std::vector<std::string> seeders;
+    std::string listen; ///< "IP:PORT" for peers.
+    std::chrono::seconds patience{30};
+    std::string tls_certificate, tls_key, tls_authority, tls_revoked;
+    std::map<std::string, ServiceConfig> services;
+};
+
+inline constexpr std::size_t agent_config_bytes_max = std::size_t{256} * 1024;
+/// Errors: Errc::usage, naming `what`, the key and the line. Unknown keys are refused: a misspelt
+/// limit would be no limit.
+[[nodiscard]] Result<AgentConfig> parse_agent_config(std::string_view text, std::string_view what);
+
+} // namespace slipway::agent

@@ -1,0 +1,59 @@
+#include "agent/core/daemon_status.h"
+
+#include <nlohmann/json.hpp>
+
+namespace slipway::agent {
+
+using nlohmann::json;
+
+namespace {
+
+json to_json(const std::optional<Release>& release) {
+    return release ? json{{"artifact", release->artifact.text()},
+                          {"digest", release->digest.hex()},
+                          {"release", release->id().text}}
+                   : json();
+}
+
+json to_json(const ServiceView& view) {
+    const auto& state = *view.state;
+    json staged = json::array();
+    for (const auto& release : state.staged) {
+        staged.push_back(to_json(std::optional(release)));
+    }
+    json quarantine = json::array();
+    for (const auto& bad : state.quarantine) {
+        auto one = to_json(std::optional(bad.release));
+        one["attempt"] = bad.attempt;
+        one["why"] = bad.why;
+        quarantine.push_back(std::move(one));
+    }
+    const auto& run = state.desired.run;
+    json out = {{"state", to_string(state.phase)},
+                {"since_unix_s", state.since_unix_s},
+                {"epoch", state.epoch},
+                {"wanted", run ? json(run->artifact.text()) : json()},
+                {"running", to_json(state.running)},
+                {"last_good", to_json(state.good)},
+                {"staged", std::move(staged)},
+                {"quarantine", std::move(quarantine)},
+                {"step", state.work ? json(to_string(state.work->step())) : json()},
+                {"tries", state.work ? json(state.work->tries) : json()},
+                {"waits_ms", view.waits_ms ? json(*view.waits_ms) : json()},
+                {"last_error", state.last_error}};
+    return out;
+}
+
+} // namespace
+
+std::string encode_daemon_status(const std::map<std::string, ServiceView>& services) {
+    json all = json::object();
+    for (const auto& [name, view] : services) {
+        all[name] = to_json(view);
+    }
+    return json{{"version", 1}, {"services", std::move(all)}}.dump(-1, ' ', false,
+                                                                   json::error_handler_t::replace) +
+           "\n";
+}
+
+} // namespace slipway::agent

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <filesystem>
+#include <stop_token>
+
+#include "agent/core/agent_config.h"
+#include "agent/io/installer.h"
+
+namespace slipway::agent {
+
+struct DaemonOptions {
+    AgentConfig config;
+    std::filesystem::path desired; ///< Watched; read again whenever it is replaced or written.
+    InstallRequest install;        ///< Seeders, trust and TLS for every service.
+};
+
+/// Brings the services of a host to what the desired state says and keeps them there, until a stop
+/// is requested. One loop decides (agent/core/install_machine.h); each service has one thread at a
+/// time that works. What a service's machine decided is in ROOT/journal before it takes effect, so
+/// that the daemon may be killed at any instant.
+///
+/// ROOT/agent.sock gives whoever connects one line of JSON: encode_daemon_status().
+///
+/// A desired state that cannot be read, and seeders that are gone, change nothing that runs.
+/// Errors: Errc::busy when another daemon has this root; what Journal::open() says; an errno.
+[[nodiscard]] Result<> run_daemon(const DaemonOptions& options, const std::stop_token& stop);
+
+} // namespace slipway::agent

@@ -1,0 +1,73 @@
+#include "agent/io/daemon_sockets.h"
+
+#include <array>
+#include <cstring>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/core/errc.h"
+
+namespace slipway::agent {
+namespace fs = std::filesystem;
+
+Result<FileWatch> FileWatch::start(const fs::path& file) {
+    FileWatch watch;
+    const auto full = fs::absolute(file);
+    watch.name_ = full.filename();
+    watch.fd_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    if (!watch.fd_ || ::inotify_add_watch(watch.fd_.get(), full.parent_path().c_str(),
+                                          IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE) < 0) {
+        return fail_errno("watch " + full.parent_path().string());
+    }
+    return watch;
+}
+
+bool FileWatch::take() {
+    bool changed = false;
+    alignas(inotify_event) std::array<char, std::size_t{16} * 1024> buffer{};
+    ssize_t length = 0;
+    while ((length = ::read(fd_.get(), buffer.data(), buffer.size())) > 0) {
+        for (std::size_t at = 0; at < static_cast<std::size_t>(length);) {
+            inotify_event event{};
+            std::memcpy(&event, buffer.data() + at, sizeof event);
+            const auto* const name = buffer.data() + at + sizeof event;
+            changed |= (event.mask & IN_Q_OVERFLOW) != 0 || (event.len > 0 && name_ == name);
+            at += sizeof event + event.len;
+        }
+    }
+    return changed;
+}
+
+Result<StatusSocket> StatusSocket::listen(const fs::path& path) {
+    StatusSocket made;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const auto name = path.string();
+    if (name.size() >= sizeof address.sun_path) {
+        return fail(std::make_error_code(std::errc::filename_too_long), "listen on " + name);
+    }
+    std::memcpy(&address.sun_path, name.c_str(), name.size());
+    made.fd_ = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    ::unlink(name.c_str());
+    const auto* const generic =
+        reinterpret_cast<const sockaddr*>(&address); // NOLINT(*-reinterpret-cast): bind(2)'s way.
+    if (!made.fd_ || ::bind(made.fd_.get(), generic, sizeof address) != 0 ||
+        ::chmod(name.c_str(), 0660) != 0 || ::listen(made.fd_.get(), 16) != 0) {
+        return fail_errno("listen on " + name);
+    }
+    return made;
+}
+
+void StatusSocket::answer(const std::string& text) const {
+    const Fd caller(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (caller) {
+        const int bytes = static_cast<int>(text.size());
+        (void)::setsockopt(caller.get(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+        (void)::send(caller.get(), text.data(), text.size(), MSG_NOSIGNAL);
+    }
+}
+
+} // namespace slipway::agent

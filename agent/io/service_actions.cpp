@@ -1,0 +1,266 @@
+#include "agent/io/service_actions.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+
+#include "agent/io/probes.h"
+#include "agent/io/release_commands.h"
+#include "agent/io/release_store.h"
+#include "agent/io/unit_control.h"
+#include "common/core/errc.h"
+#include "common/format/manifest.h"
+#include "common/io/file_ops.h"
+#include "common/trust/utc_time.h"
+
+namespace slipway::agent {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr unsigned lock_patience_ms = 30'000;
+constexpr Milliseconds look_at_unit{1'000};
+
+std::string now_text() {
+    return trust::format_utc(
+        std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now()));
+}
+
+void wait(Milliseconds delay, const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any woken;
+    std::unique_lock lock(mutex);
+    woken.wait_for(lock, stop, delay, [] { return false; });
+}
+
+} // namespace
+
+ServiceActions::ServiceActions(const HostLayout& host, std::string service, ServiceConfig config,
+                               InstallRequest install)
+    : host_(host), service_(std::move(service)), config_(std::move(config)),
+      install_(std::move(install)) {
+    install_.service = service_;
+    install_.stage_only = true;
+}
+
+Event ServiceActions::perform(const Perform& action, const std::stop_token& stop) {
+    auto ended = run(action, stop);
+    if (ended) {
+        return Done{action.number, std::move(*ended)};
+    }
+    // A disk or a lock in the way of the switch says nothing about the release.
+    const bool release_is_bad = action.step != Step::stage && action.step != Step::switch_to &&
+                                ended.error().code != Errc::cancelled;
+    return Failed{action.number,
+                  std::string(to_string(action.step)) + ": " + describe(ended.error()),
+                  release_is_bad};
+}
+
+Result<std::optional<Release>> ServiceActions::run(const Perform& action,
+                                                   const std::stop_token& stop) {
+    const auto none = [] { return std::optional<Release>(); };
+    switch (action.step) {
+    case Step::stage:
+        return stage(*action.wanted, stop);
+    case Step::switch_to:
+        return switch_to(*action.release).map(none);
+    case Step::restart:
+        return restart(*action.release, stop).map(none);
+    case Step::probe:
+        return hold(*action.release, false, stop).map(none);
+    case Step::bake:
+        return hold(*action.release, true, stop).map(none);
+    case Step::pre_switch:
+        return hook(Hook::pre_switch, *action.release, stop).map(none);
+    case Step::post_switch:
+        return hook(Hook::post_switch, *action.release, stop).map(none);
+    case Step::pre_stop:
+        return hook_of_outgoing(Hook::pre_stop, *action.release, stop).map(none);
+    case Step::on_rollback:
+        return hook_of_outgoing(Hook::on_rollback, *action.release, stop).map(none);
+    }
+    return none();
+}
+
+Result<RunSpec> ServiceActions::spec_of(const Release& release) const {
+    if (config_.run) {
+        return *config_.run;
+    }
+    const auto file = host_.service(service_).record(release.id()) / record_file::manifest;
+    return read_file(file, manifest_bytes_max)
+        .and_then([&](const Bytes& bytes) { return decode_manifest(bytes, file.string()); })
+        .map([](const Manifest& manifest) { return run_spec_of(manifest); });
+}
+
+std::map<std::string, std::string> ServiceActions::variables(const Release& release) const {
+    return {{"SLIPWAY_SERVICE", service_},
+            {"SLIPWAY_ARTIFACT", release.artifact.text()},
+            {"SLIPWAY_RELEASE", release.id().text}};
+}
+
+Result<> ServiceActions::hook(Hook hook, const Release& release, const std::stop_token& stop) {
+    return spec_of(release).and_then([&](const RunSpec& spec) -> Result<> {
+        const auto program = spec.hooks.find(hook);
+        if (program == spec.hooks.end()) {
+            return {};
+        }
+        const HookRequest request{std::string(to_string(hook)), program->second,
+                                  host_.service(service_).release(release.id()),
+                                  variables(release)};
+        return hooks_.run(request, stop).and_then([](const HookOutcome& outcome) -> Result<> {
+            return outcome.ok ? Result<>() : fail(Errc::failed, outcome.message);
+        });
+    });
+}
+
+// Of the release that `incoming` takes over from. After a crash behind the switch there is none.
+Result<> ServiceActions::hook_of_outgoing(Hook hook, const Release& incoming,
+                                          const std::stop_token& stop) {
+    return current_release(host_, service_)
+        .and_then([&](const std::optional<Release>& outgoing) -> Result<> {
+            return !outgoing || *outgoing == incoming ? Result<>()
+                                                      : this->hook(hook, *outgoing, stop);
+        });
+}
+
+Result<> ServiceActions::restart(const Release& release, const std::stop_token& stop) {
+    return spec_of(release).and_then([&](const RunSpec& spec) -> Result<> {
+        if (spec.command) {
+            return fail(Errc::failed, "the daemon runs no commands; give the service a unit");
+        }
+        if (!spec.unit) {
+            return {};
+        }
+        return UnitControl::open().and_then([&](UnitControl units) {
+            return units.apply(*spec.unit, stop).map([](const UnitStatus& /*status*/) {});
+        });
+    });
+}
+
+// Probes until the release is ready or, with `bake`, was ready for its bake time.
+Result<> ServiceActions::hold(const Release& release, bool bake, const std::stop_token& stop) {
+    auto spec = spec_of(release);
+    if (!spec) {
+        return tl::unexpected(std::move(spec.error()));
+    }
+    if (bake) {
+        for (auto& probe : spec->probes) {
+            probe.start_period = Milliseconds(0); // It started already.
+        }
+    }
+    ProbeContext context{.release = host_.service(service_).release(release.id()),
+                         .variables = variables(release),
+                         .unit = spec->unit ? spec->unit->name : "",
+                         .bus = {},
+                         .hooks = &hooks_};
+    ProbeVerdict verdict(*spec, Clock::now());
+    while (!stop.stop_requested()) {
+        see_unit(*spec, verdict);
+        for (const auto number : verdict.due(Clock::now())) {
+            const auto result = run_probe(spec->probes[number], context, stop);
+            verdict.probed(number, result, Clock::now());
+        }
+        verdict.tick(Clock::now());
+        if (verdict.state() == ProbeVerdict::State::failed) {
+            return fail(Errc::failed, verdict.reason());
+        }
+        if (bake ? verdict.state() == ProbeVerdict::State::healthy : verdict.ready()) {
+            return {};
+        }
+        const auto most = Clock::now() + look_at_unit;
+        const auto next = std::min(verdict.next().value_or(most), most);
+        wait(std::chrono::ceil<Milliseconds>(next - Clock::now()), stop);
+    }
+    return fail(Errc::cancelled, "probe of service " + service_);
+}
+
+void ServiceActions::see_unit(const RunSpec& spec, ProbeVerdict& verdict) {
+    if (!spec.unit) {
+        return;
+    }
+    const auto status = UnitControl::open().and_then(
+        [&](UnitControl units) { return units.status(spec.unit->name); });
+    if (status) { // What cannot be seen proves nothing.
+        verdict.unit_seen(status->health(), Clock::now());
+    }
+}
+
+Result<std::optional<Release>> ServiceActions::stage(const api::Wanted& wanted,
+                                                     const std::stop_token& stop) {
+    if (auto present = installed(wanted, stop)) {
+        return present;
+    }
+    auto request = install_;
+    request.artifact = wanted.artifact;
+    request.now = std::chrono::system_clock::now();
+    RealFileOps files;
+    Progress progress(ProgressStyle::none);
+    return Installer(host_, files, progress).run(request, stop).map([&](const auto& result) {
+        return std::optional(Release{wanted.artifact, result.digest});
+    });
+}
+
+// A release that is on the disk, whole and right, needs no seeder: an order to go back must work
+// when everything else is down.
+std::optional<Release> ServiceActions::installed(const api::Wanted& wanted,
+                                                 const std::stop_token& stop) {
+    RealFileOps files;
+    Progress progress(ProgressStyle::none);
+    ReleaseCommands commands(host_, files, progress, now_text(), std::chrono::seconds(0));
+    const auto status = commands.status(service_);
+    if (!status) {
+        return std::nullopt;
+    }
+    for (const auto& record : status->front().releases) {
+        if (record.artifact == wanted.artifact &&
+            (!wanted.digest || *wanted.digest == record.digest)) {
+            const auto verified = commands.verify(service_, record.id(), false, stop);
+            if (verified && verified->front().faults.empty()) {
+                return Release{record.artifact, record.digest};
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+Result<> ServiceActions::switch_to(const Release& release) {
+    const auto paths = host_.service(service_);
+    const auto id = release.id();
+    const auto held =
+        FileLock::acquire(paths.lock(), "switch to " + release.artifact.text(), lock_patience_ms);
+    if (!held) {
+        return tl::unexpected(held.error());
+    }
+    RealFileOps files;
+    ReleaseStore store(files, paths);
+    const auto now = now_text();
+    auto history = store.recover(now);
+    if (!history) {
+        return tl::unexpected(std::move(history.error()));
+    }
+    if (history->current() == id) {
+        return {};
+    }
+    if (!store.is_whole(id)) {
+        return fail(Errc::not_found, "release " + id.text + " of service " + service_);
+    }
+    // To a release that ran before it is a way back: what came after is forgotten.
+    const auto back = after_rollback(*history, id, now);
+    return store.activate(*history, back ? *back : after_install(*history, id, now));
+}
+
+Result<std::optional<Release>> current_release(const HostLayout& host, const std::string& service) {
+    RealFileOps files;
+    const ReleaseStore store(files, host.service(service));
+    return store.current().and_then(
+        [&](const std::optional<ReleaseId>& id) -> Result<std::optional<Release>> {
+            if (!id) {
+                return std::nullopt;
+            }
+            return store.record(*id).map([](const ReleaseRecord& record) {
+                return std::optional(Release{record.artifact, record.digest});
+            });
+        });
+}
+
+} // namespace slipway::agent

@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""slipway-agent run: from a desired state in a file to healthy services, whatever happens to it."""
+
+import json
+import os
+import signal
+import socket
+import time
+import unittest
+
+from harness import FAILED, USAGE, BIN, Case, Process, Seeder, main, write
+
+PATIENCE_S = 30
+
+
+class Daemon(Case):
+    def setUp(self):
+        super().setUp()
+        self.init_repo()
+        self.trees = {}
+        for version, status in (("1.0", 0), ("1.1", 0), ("bad", 1), ("1.2", 0)):
+            probe = f"#!/bin/sh\nexit {status}\n"
+            tree = self.home / f"tree-{version}"
+            write(tree / "probe", probe, 0o755)
+            # What runs: the restart notes the version that `current` had.
+            write(tree / "restart", f"#!/bin/sh\necho {version} >> {self.restarts}\n", 0o755)
+            write(tree / "data", os.urandom(300_000))
+            self.trees[version] = tree
+            self.publish(version, tree)
+        self.seeder = Seeder(self, self.repo)
+        self.epoch = 0
+        self.config = write(self.home / "agent.toml", self.config_text())
+        self.desired = self.home / "desired.json"
+
+    @property
+    def restarts(self):
+        return self.home / "restarts"
+
+    def config_text(self, more=""):
+        return f"""
+root = "{self.host()}"
+trust = "{self.trust}"
+seeders = ["{self.seeder.url}"]
+[services.web.run]
+version = 1
+[services.web.run.hooks.post-switch]
+argv = ["restart"]
+[[services.web.run.probes]]
+type = "exec"
+argv = ["probe"]
+interval = "100ms"
+failures = 2
+{more}"""
+
+    def daemon(self, **options):
+        args = [BIN / "slipway-agent", "run", "--config", self.config, "--desired", self.desired]
+        return Process(self, args, **options)
+
+    def want(self, run=None, stage=(), attempt=0, epoch=None):
+        """Replaces the file, as configuration management does."""
+        self.epoch = epoch if epoch is not None else self.epoch + 1
+        service = {"stage": [{"artifact": f"web@{version}"} for version in stage]}
+        if run:
+            service["run"] = {"artifact": f"web@{run}", "attempt": attempt}
+        text = {"version": 1, "epoch": self.epoch, "services": {"web": service}}
+        temporary = write(self.home / "desired.new", json.dumps(text))
+        temporary.rename(self.desired)
+
+    def status(self):
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.settimeout(5)
+            caller.connect(str(self.host() / "agent.sock"))
+            answer = b""
+            while part := caller.recv(65536):
+                answer += part
+        return json.loads(answer)["services"]["web"]
+
+    def wait_for(self, daemon, **expected):
+        """Until the status has these fields; the daemon must live on meanwhile."""
+        deadline = time.monotonic() + PATIENCE_S
+        status = None
+        while time.monotonic() < deadline:
+            self.assertIsNone(daemon.process.poll(), daemon.errors())
+            try:
+                status = self.status()
+            except (OSError, KeyError, ValueError):
+                status = None
+            if status and all(status[key] == value for key, value in expected.items()):
+                return status
+            time.sleep(0.02)
+        self.fail(f"never {expected}: {status}\n{daemon.errors()}")
+
+    def wait_healthy(self, daemon, version):
+        return self.wait_for(daemon, state="healthy", wanted=f"web@{version}")
+
+    def restarted(self):
+        return self.restarts.read_text().split() if self.restarts.exists() else []
+
+    def test_what_the_file_wants_is_installed_and_upgraded(self):
+        self.want("1.0")
+        daemon = self.daemon()
+        status = self.wait_healthy(daemon, "1.0")
+        self.assertEqual(status["running"]["artifact"], "web@1.0")
+        self.assert_runs(self.trees["1.0"])
+        self.want("1.1")
+        self.wait_healthy(daemon, "1.1")
+        self.assert_runs(self.trees["1.1"])
+        self.assertEqual(self.restarted(), ["1.0", "1.1"])
+        self.assert_tidy()
+
+    def test_staging_does_not_touch_what_runs(self):
+        self.want("1.0")
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "1.0")
+        before = self.host_state()[0]
+        self.want("1.0", stage=["1.1", "1.2"])
+        deadline = time.monotonic() + PATIENCE_S
+        while len(self.status()["staged"]) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        status = self.status()
+        self.assertEqual([one["artifact"] for one in status["staged"]], ["web@1.1", "web@1.2"])
+        self.assertEqual(status["state"], "healthy")
+        self.assertEqual(self.host_state()[0], before)
+        self.assertEqual(self.restarted(), ["1.0"])
+        # What is staged, and what ran before, needs no seeder.
+        self.seeder.end()
+        self.want("1.2")
+        self.wait_healthy(daemon, "1.2")
+        self.want("1.0")
+        self.wait_healthy(daemon, "1.0")
+        self.assert_runs(self.trees["1.0"])
+
+    def test_a_bad_release_is_left_by_itself_and_not_tried_again(self):
+        self.want("1.0")
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "1.0")
+        self.want("bad")
+        status = self.wait_for(daemon, state="rolled-back")
+        self.assert_runs(self.trees["1.0"])
+        self.assertEqual(self.restarted(), ["1.0", "bad", "1.0"])
+        self.assertEqual([one["artifact"] for one in status["quarantine"]], ["web@bad"])
+        self.assertIn("probe", status["last_error"])
+        # Neither by the same order, nor a repeated one, nor after a restart of the daemon.
+        self.want("bad")
+        self.wait_for(daemon, epoch=self.epoch)
+        daemon.signal(signal.SIGKILL)
+        daemon.wait()
+        daemon = self.daemon()
+        self.wait_for(daemon, state="rolled-back")
+        self.assertEqual(self.restarted(), ["1.0", "bad", "1.0"])
+        # A higher attempt is the order to try again: it is tried once.
+        self.want("bad", attempt=1)
+        self.wait_for(daemon, state="rolled-back", epoch=self.epoch, step=None)
+        self.assertEqual(self.restarted(), ["1.0", "bad", "1.0", "bad", "1.0"])
+        self.want("1.1")
+        self.wait_healthy(daemon, "1.1")
+
+    def test_a_first_release_that_is_bad_fails_with_its_reason(self):
+        self.want("bad")
+        daemon = self.daemon()
+        status = self.wait_for(daemon, state="failed")
+        self.assertIn("no earlier release", status["last_error"])
+        self.want("1.0")
+        self.wait_healthy(daemon, "1.0")
+
+    def test_killed_at_any_time_it_goes_on(self):
+        self.want("1.0")
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "1.0")
+        versions = ["1.1", "1.2", "1.0"]
+        for round_number in range(12):
+            version = versions[round_number % 3]
+            self.want(version)
+            time.sleep(0.012 * round_number)  # The points of time are what this test varies.
+            daemon.signal(signal.SIGKILL)
+            daemon.wait()
+            daemon = self.daemon()
+            self.wait_healthy(daemon, version)
+            self.assert_runs(self.trees[version])
+            self.assert_tidy()
+
+    def test_an_older_epoch_is_refused(self):
+        self.want("1.0", epoch=5)
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "1.0")
+        self.want("1.1", epoch=4)
+        self.want("1.1", epoch=6)
+        self.wait_healthy(daemon, "1.1")
+        self.want("1.0", epoch=5)
+        self.want("1.1", stage=["1.2"], epoch=7)
+        self.wait_for(daemon, epoch=7)
+        self.assertEqual(self.restarted(), ["1.0", "1.1"])
+
+    def test_a_seeder_that_is_gone_changes_nothing(self):
+        self.want("1.0")
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "1.0")
+        self.seeder.end()
+        self.want("1.1")
+        status = self.wait_for(daemon, state="staging", tries=1)
+        self.assertTrue(status["last_error"])
+        self.assertGreater(status["waits_ms"], 0)
+        self.assert_runs(self.trees["1.0"])
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(daemon.wait(), 0)
+        self.assertEqual(self.restarted(), ["1.0"])
+
+    def test_a_broken_desired_file_changes_nothing(self):
+        self.want("1.0")
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "1.0")
+        write(self.desired, '{"version": 1, "epoch": 9, "services": {"web": []}}')
+        deadline = time.monotonic() + PATIENCE_S
+        while "desired.unreadable" not in daemon.errors() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertIn("services.web", daemon.errors())
+        self.assertEqual(self.status()["state"], "healthy")
+        self.desired.unlink()
+        self.want("1.1", epoch=10)
+        self.wait_healthy(daemon, "1.1")
+
+    def test_a_rollback_by_hand_is_respected(self):
+        self.want("1.0")
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "1.0")
+        self.want("1.1")
+        self.wait_healthy(daemon, "1.1")
+        self.agent("rollback", "--root", self.host(), "--service", "web")
+        status = self.wait_for(daemon, state="rolled-back")
+        self.assertEqual(status["running"]["artifact"], "web@1.0")
+        self.assertIn("by hand", status["last_error"])
+        self.assert_runs(self.trees["1.0"])
+
+    def test_a_manual_install_is_taken_over(self):
+        self.install("1.0", self.seeder.url)
+        self.want("bad")
+        daemon = self.daemon()
+        self.wait_for(daemon, state="rolled-back")
+        self.assert_runs(self.trees["1.0"])
+
+    def test_a_damaged_journal_is_told_and_stops_nothing(self):
+        self.want("1.0")
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "1.0")
+        daemon.end()
+        journal = self.host() / "journal"
+        damaged = bytearray(journal.read_bytes())
+        damaged[3] ^= 1
+        journal.write_bytes(damaged)
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "1.0")
+        self.assertIn("journal.damaged", daemon.errors())
+        self.assertTrue((self.host() / "journal.damaged").exists())
+        self.assert_runs(self.trees["1.0"])
+
+    def test_it_tells_the_service_manager_how_it_is(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(self.home / "notify"))
+            manager.settimeout(PATIENCE_S)
+            daemon = self.daemon(env={**os.environ, "NOTIFY_SOCKET": str(self.home / "notify")})
+            self.assertEqual(manager.recv(100), b"READY=1")
+            self.assertEqual(manager.recv(100), b"WATCHDOG=1")
+            daemon.signal(signal.SIGTERM)
+            while (told := manager.recv(100)) == b"WATCHDOG=1":
+                pass
+            self.assertEqual(told, b"STOPPING=1")
+            self.assertEqual(daemon.wait(), 0)
+
+    def test_only_one_daemon_has_a_root(self):
+        self.want("1.0")
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "1.0")
+        second = self.agent("run", "--config", self.config, "--desired", self.desired, status=FAILED)
+        self.assertIn("slipway-agent run", second.err)
+
+    def test_a_misspelt_key_is_refused_with_its_line(self):
+        write(self.config, self.config_text('intervall = "1s"'))
+        refused = self.agent("run", "--config", self.config, status=USAGE)
+        self.assertIn("intervall", refused.err)
+
+
+if __name__ == "__main__":
+    main()
