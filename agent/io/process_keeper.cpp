@@ -196,6 +196,7 @@ void kill_children(const char* children_path) {
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
     std::vector<char*> out;
+    out.reserve(texts.size() + 1);
     for (const auto& text : texts) {
         out.push_back(const_cast<char*>(text.c_str())); // NOLINT(*-const-cast): execve's type.
     }
