@@ -61,6 +61,10 @@ Result<> take_run_spec(const Options& options, PublishRequest& request) {
     }
     return read_file(options.run_spec, run_spec_bytes_max)
         .and_then([&](const Bytes& text) { return decode_run_spec(text, options.run_spec); })
+        .map_error([](Error error) {
+            error.code = Errc::usage; // A file of the caller, not something that was signed.
+            return error;
+        })
         .map([&](RunSpec spec) { request.run = std::move(spec); });
 }
 

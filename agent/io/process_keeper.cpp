@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,7 +25,7 @@
 namespace slipway::agent {
 namespace {
 
-// What the keeper says, each in one message.
+// What the keeper says at the end, in one message. Before it, it says the errno of the start.
 struct Report {
     int exec_errno = 0;
     int status = 0; // As of waitpid().
@@ -108,6 +109,7 @@ void kill_children(const char* children_path) {
     sigset_t all;
     sigfillset(&all);
     ::sigprocmask(SIG_SETMASK, &all, nullptr);
+    ::signal(SIGCHLD, SIG_DFL); // NOLINT(bugprone-unused-return-value): ignored, it hides the dead.
     ::setsid();
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     ::prctl(PR_SET_NAME, "slipway-keeper");
@@ -133,6 +135,7 @@ void kill_children(const char* children_path) {
     }
     if (program < 0) {
         report.exec_errno = errno;
+        ::send(1, &report.exec_errno, sizeof report.exec_errno, MSG_NOSIGNAL);
         ::send(1, &report, sizeof report, MSG_NOSIGNAL);
         ::_exit(0);
     }
@@ -142,13 +145,18 @@ void kill_children(const char* children_path) {
         report.exec_errno = errno;
     }
     ::close(errors[0]);
+    ::send(1, &report.exec_errno, sizeof report.exec_errno, MSG_NOSIGNAL);
 
     // The path of the own children, put together without the heap.
     char path[64] = "/proc/self/task/";
     char* end = std::to_chars(path + std::strlen(path), path + 40, ::getpid()).ptr;
     std::memcpy(end, "/children", 10);
 
-    bool killing = false;
+    sigset_t child_ended;
+    sigemptyset(&child_ended);
+    sigaddset(&child_ended, SIGCHLD);
+    const int ended = ::signalfd(-1, &child_ended, SFD_CLOEXEC | SFD_NONBLOCK);
+    bool killing = ended < 0; // Without it the end of the program would not be seen.
     for (;;) {
         int status = 0;
         const pid_t dead = ::waitpid(-1, &status, WNOHANG);
@@ -166,9 +174,16 @@ void kill_children(const char* children_path) {
         if (killing) {
             kill_children(path);
         }
-        // SIGCHLD is blocked, so a short wait stands in for it: the keeper lives for seconds.
-        pollfd control{.fd = killing ? -1 : 1, .events = POLLIN, .revents = 0};
-        if (::poll(&control, 1, killing ? 1 : 20) > 0) {
+        pollfd waits[2] = {{.fd = killing ? -1 : 1, .events = POLLIN, .revents = 0},
+                           {.fd = ended, .events = POLLIN, .revents = 0}};
+        if (::poll(waits, 2, killing ? 1 : -1) <= 0) {
+            continue;
+        }
+        if (waits[1].revents != 0) {
+            signalfd_siginfo ignored;
+            (void)!::read(ended, &ignored, sizeof ignored);
+        }
+        if (waits[0].revents != 0) {
             char order = 'K'; // The agent is gone.
             if (::recv(1, &order, 1, MSG_DONTWAIT) <= 0 || order == 'K') {
                 killing = true;
@@ -181,6 +196,7 @@ void kill_children(const char* children_path) {
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
     std::vector<char*> out;
+    out.reserve(texts.size() + 1);
     for (const auto& text : texts) {
         out.push_back(const_cast<char*>(text.c_str())); // NOLINT(*-const-cast): execve's type.
     }
@@ -282,13 +298,22 @@ Result<ProcessKeeper> ProcessKeeper::start(const ProcessRequest& request) {
 ProcessKeeper::ProcessKeeper(ProcessKeeper&& other) noexcept
     : keeper_(std::exchange(other.keeper_, -1)), pidfd_(std::move(other.pidfd_)),
       output_(std::move(other.output_)), control_(std::move(other.control_)),
-      cgroup_(std::move(other.cgroup_)) {}
+      started_(other.started_), cgroup_(std::move(other.cgroup_)) {}
 
 ProcessKeeper::~ProcessKeeper() {
     if (keeper_ > 0) {
         force();
         (void)reap();
     }
+}
+
+int ProcessKeeper::wait_started() {
+    int failed = 0;
+    if (!started_) {
+        const auto got = ::recv(control_.get(), &failed, sizeof failed, 0);
+        started_ = got == static_cast<ssize_t>(sizeof failed) ? failed : ECHILD;
+    }
+    return *started_;
 }
 
 void ProcessKeeper::terminate() {
@@ -331,14 +356,15 @@ ProcessEnd ProcessKeeper::reap() {
         kill_cgroup();
         kill_orphans();
     }
-    Report report;
     ProcessEnd end;
+    end.exec_errno = wait_started(); // Its end of the socket is closed: this does not block.
+    Report report;
     if (::recv(control_.get(), &report, sizeof report, MSG_DONTWAIT) !=
         static_cast<ssize_t>(sizeof report)) {
+        end.exec_errno = end.exec_errno == ECHILD ? 0 : end.exec_errno; // The keeper was killed.
         end.signal = SIGKILL;
         return end;
     }
-    end.exec_errno = report.exec_errno;
     if (WIFEXITED(report.status)) {
         end.exit_status = WEXITSTATUS(report.status);
     } else {

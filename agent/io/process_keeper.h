@@ -64,6 +64,8 @@ public:
     /// Readable (pidfd) when nothing of the program is left.
     [[nodiscard]] int gone() const { return pidfd_.get(); }
 
+    /// Waits until the program runs (0) or could not be started (the errno).
+    [[nodiscard]] int wait_started();
     /// SIGTERM to the program's session leader and its process group.
     void terminate();
     /// SIGKILL to all that descends from the program.
@@ -81,6 +83,7 @@ private:
     Fd pidfd_;
     Fd output_;
     Fd control_;
+    std::optional<int> started_;
     std::filesystem::path cgroup_;
 };
 

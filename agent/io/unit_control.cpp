@@ -49,7 +49,7 @@ private:
         }
         return name.starts_with("org.freedesktop.systemd1.") ? Errc::failed : Errc::unreachable;
     }
-    sd_bus_error error_ = SD_BUS_ERROR_NULL;
+    sd_bus_error error_{};
 };
 
 struct MessageUnref {
@@ -245,7 +245,10 @@ Result<> UnitControl::run_job(const char* method, const RunUnit& unit,
                                 refused.out(), &raw, "ss", unit.name.c_str(), "replace");
     const Message reply(raw);
     const char* path = nullptr;
-    if (result < 0 || (result = sd_bus_message_read(raw, "o", &path)) < 0) {
+    if (result >= 0) {
+        result = sd_bus_message_read(raw, "o", &path);
+    }
+    if (result < 0) {
         return refused.explain(result, std::string(method) + " " + unit.name);
     }
     job.path = path;
@@ -261,7 +264,7 @@ Result<> UnitControl::run_job(const char* method, const RunUnit& unit,
     return {};
 }
 
-Result<UnitStatus> UnitControl::apply(const RunUnit& unit, std::stop_token stop) {
+Result<UnitStatus> UnitControl::apply(const RunUnit& unit, const std::stop_token& stop) {
     const auto deadline = Clock::now() + unit.timeout;
     auto before = status(unit.name);
     if (!before) {
@@ -289,7 +292,7 @@ Result<UnitStatus> UnitControl::apply(const RunUnit& unit, std::stop_token stop)
     }
 }
 
-Result<> UnitControl::stop(const RunUnit& unit, std::stop_token stop) {
+Result<> UnitControl::stop(const RunUnit& unit, const std::stop_token& stop) {
     auto stopped = run_job("StopUnit", unit, stop);
     const bool none = !stopped && stopped.error().code == Errc::not_found;
     return none ? Result<>{} : stopped;

@@ -49,9 +49,9 @@ public:
     /// Restarts the unit, or reloads it; a reload of a unit that is not active starts it. Errors:
     /// Errc::not_found (no such unit), Errc::forbidden, Errc::failed (the job or the unit failed,
     /// or it took longer than `unit.timeout`), Errc::cancelled, Errc::unreachable.
-    [[nodiscard]] Result<UnitStatus> apply(const RunUnit& unit, std::stop_token stop);
+    [[nodiscard]] Result<UnitStatus> apply(const RunUnit& unit, const std::stop_token& stop);
     /// Stops the unit and waits for it; a unit that does not exist is stopped.
-    [[nodiscard]] Result<> stop(const RunUnit& unit, std::stop_token stop);
+    [[nodiscard]] Result<> stop(const RunUnit& unit, const std::stop_token& stop);
     /// Errors: Errc::not_found, Errc::unreachable.
     [[nodiscard]] Result<UnitStatus> status(const std::string& unit);
 

@@ -35,14 +35,16 @@ public:
         return found == object_.end() ? nullptr : &*found;
     }
     void text(const char* key, std::string& out) {
-        if (const auto* value = find(key); value != nullptr) {
-            if (!value->is_string() || value->get_ref<const std::string&>().empty() ||
-                value->get_ref<const std::string&>().size() > text_bytes_max ||
-                printable(value->get_ref<const std::string&>()) != *value) {
-                return complain(key, "is not a plain text of 1 to 1024 bytes");
-            }
-            out = value->get<std::string>();
+        const auto* value = find(key);
+        if (value == nullptr) {
+            return;
         }
+        const auto* text = value->get_ptr<const std::string*>();
+        if (text == nullptr || text->empty() || text->size() > text_bytes_max ||
+            printable(*text) != *text) {
+            return complain(key, "is not a plain text of 1 to 1024 bytes");
+        }
+        out = *text;
     }
     void duration(const char* key, Milliseconds& out, Milliseconds min) {
         std::string value = duration_text(out);
