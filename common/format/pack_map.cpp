@@ -11,7 +11,8 @@ namespace slipway {
 namespace {
 
 constexpr std::string_view map_magic = "SLIPMAP1";
-constexpr std::uint64_t pack_bytes_max = 1ULL << 50U;
+// 2^21 pieces of 4 MiB: as many as libtorrent takes, and a metainfo of 64 MiB.
+constexpr std::uint64_t pack_bytes_max = 1ULL << 43U;
 constexpr std::uint64_t version_bytes_max = 64;
 
 void write_version(ByteWriter& out, const std::string& version) {

@@ -266,8 +266,12 @@ tl::unexpected<Error> HttpClient::State::explain(CURLcode code, const Transfer& 
         return fail(code_of, what + ": HTTP status " + std::to_string(status) +
                                  (reason.empty() ? "" : ": " + reason));
     }
-    return fail(Errc::unreachable,
-                what + ": " + (*detail != '\0' ? detail : curl_easy_strerror(code)));
+    long asked = 0; // Above 0: the server was reached, and its answer is what takes too long.
+    curl_easy_getinfo(easy.get(), CURLINFO_REQUEST_SIZE, &asked);
+    const bool slow = code == CURLE_OPERATION_TIMEDOUT && asked > 0;
+    return fail(Errc::unreachable, what + ": " +
+                                       (*detail != '\0' ? detail : curl_easy_strerror(code)) +
+                                       (slow ? " (slow retrieval attack, or a poor network)" : ""));
 }
 
 HttpClient::HttpClient(std::shared_ptr<HttpTls> tls) {

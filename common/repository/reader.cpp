@@ -31,7 +31,10 @@ Result<Bytes> fetch_target(RepositoryFiles& source, const trust::Target& target,
 Result<trust::Target> find_of(trust::Client& trusted, const std::string& path,
                               const ArtifactId& id) {
     return trusted.find(path).map_error([&](const Error& error) {
-        return error.code == Errc::not_found ? Error{Errc::not_found, id.text()} : error;
+        return error.code == Errc::not_found
+                   ? Error{Errc::not_found,
+                           id.text() + ": no role that may sign for this name lists it"}
+                   : error;
     });
 }
 

@@ -33,8 +33,8 @@ Result<std::shared_ptr<TlsWatch>> TlsWatch::start(const tls::TlsFiles& files) {
         return SwarmTls::make(material, std::chrono::system_clock::now());
     });
     if (!made) {
-        return tl::unexpected(within("certificates for swarms (--tls-cert, --tls-key, --tls-ca)",
-                                     std::move(made.error())));
+        return fail(Errc::failed, "certificates for swarms (--tls-cert, --tls-key, --tls-ca): " +
+                                      describe(made.error()));
     }
     watch->tls_ = std::move(*made);
     watch->tell_warnings();

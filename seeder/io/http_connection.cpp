@@ -1,5 +1,7 @@
 #include "seeder/io/http_connection.h"
 
+#include <limits>
+
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -144,7 +146,8 @@ net::awaitable<void> Connection::answer_requests(std::stop_token stop) {
     while (keep_alive && !stop.stop_requested()) {
         Parser parser;
         parser.header_limit(header_bytes_max);
-        parser.body_limit(boost::none);
+        // Boost 1.74 takes boost::none for a limit of nothing. Handlers bound what they read.
+        parser.body_limit(std::numeric_limits<std::uint64_t>::max());
         boost::system::error_code ec;
         auto into_ec = net::redirect_error(net::use_awaitable, ec);
         stream_.tcp().expires_after(shared_->options.idle_timeout);

@@ -23,7 +23,7 @@ struct HttpServerOptions {
     std::chrono::seconds idle_timeout{60};
     /// The TLS of this server; none: plain text, and everyone who reaches it may read.
     std::shared_ptr<tls::Credentials> credentials;
-    HalfOpen::Limits half_open; ///< Of connections whose TLS handshake is not done.
+    HalfOpen::Limits half_open{}; ///< Of connections whose TLS handshake is not done.
     std::chrono::seconds handshake_timeout{10};
     /// A certificate is looked at when a connection begins; so it does not stand for ever.
     std::chrono::minutes connection_age_max{10};

@@ -289,6 +289,7 @@ class Case(unittest.TestCase):
         (tree / "empty").chmod(0o700)
         (tree / "share/latest").unlink(missing_ok=True)
         (tree / "share/latest").symlink_to("new")
+        (tree / "bin/run-too").unlink(missing_ok=True)
         os.link(tree / "bin/run", tree / "bin/run-too")
         write(os.fsdecode(os.fsencode(tree) + b"/name \xff\xfe\n"), "bytes")
         for path, content in (files or {}).items():

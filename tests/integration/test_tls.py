@@ -33,6 +33,10 @@ class TlsCase(Case):
         self.assertEqual(self.host_state(), before)
         return outcome.err
 
+    def listing_refused(self, seeder, flags):
+        """What is said by `slipway list`, which has the control connection only."""
+        return self.slipway("list", "--repo", seeder.url, "--trust", self.trust, *flags, status=FAILED).err
+
     def connect(self, seeder, party=None, context=None):
         where = urllib.parse.urlparse(seeder.url)
         context = context or self.fleet.python_context(party)
@@ -90,7 +94,8 @@ class Admission(TlsCase):
         party = foreign.issue("agent/h1")
         shutil.copy(self.fleet.ca / "ca.pem", party / "ca.pem")
         flags = ["--tls-cert", party / "cert.pem", "--tls-key", party / "key.pem", "--tls-ca", party / "ca.pem"]
-        self.assertIn("refuses our certificate", self.refused(seeder, flags))
+        self.assertIn("refuses our certificate", self.listing_refused(seeder, flags))
+        self.assertIn("not signed by any of the authorities given", self.refused(seeder, flags))
         self.wait_for_log(seeder, "does not lead to the authority in --tls-ca")
 
     def test_a_seeder_of_a_foreign_fleet_is_refused_by_the_agent(self):
@@ -130,7 +135,8 @@ class Admission(TlsCase):
         # The authority's own program cannot issue what is over already; openssl can.
         self.openssl_sign(party, "URI:slipway://agent/h1", ["-startdate", "20200101000000Z", "-enddate",
                                                             "20200201000000Z"])
-        self.assertIn("expired", self.refused(seeder, self.fleet.flags_of(party)))
+        self.assertIn("expired", self.listing_refused(seeder, self.fleet.flags_of(party)))
+        self.assertIn("expired on", self.refused(seeder, self.fleet.flags_of(party)))
 
     def openssl_sign(self, party, names, dates):
         config = write(self.home / "sign.cnf", f"""
@@ -283,6 +289,9 @@ class Rotation(TlsCase):
         self.install("1.0", seeder.url, None, *self.fleet.flags_of(party))
 
 
+AUTHORITY = "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign\n"
+
+
 class OtherInfrastructure(TlsCase):
     def openssl(self, *args):
         ended = subprocess.run(["openssl", *map(str, args)], capture_output=True, text=True, timeout=20)
@@ -303,23 +312,32 @@ class OtherInfrastructure(TlsCase):
             certificate.write_bytes(certificate.read_bytes() + (out / f"{more}.pem").read_bytes())
         return ["--tls-cert", certificate, "--tls-key", key, "--tls-ca", out / "root.pem"]
 
-    def test_certificates_made_with_openssl_and_an_intermediate_authority_work(self):
-        authority = "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign\n"
-        self.issue("root", None, authority)
-        self.issue("issuing", "root", authority)
-        seeder = self.issue("seeder", "issuing", "subjectAltName=URI:slipway://seeder/eu,IP:127.0.0.1\n", ["issuing"])
-        agent = self.issue("agent", "issuing", "subjectAltName=URI:slipway://agent/h1\nextendedKeyUsage=clientAuth\n",
-                           ["issuing"])
+    def test_certificates_made_with_openssl_work(self):
+        self.issue("root", None, AUTHORITY)
+        seeder = self.issue("seeder", "root", "subjectAltName=URI:slipway://seeder/eu,IP:127.0.0.1,DNS:*\n")
+        agent = self.issue("agent", "root", "subjectAltName=URI:slipway://agent/h1,DNS:*\n")
         running = Seeder(self, self.repo, *seeder)
         self.install("1.0", running.url, None, *agent)
         self.assert_runs(self.source)
 
+    def test_an_intermediate_authority_works_for_those_who_are_in_no_swarm(self):
+        self.issue("root", None, AUTHORITY)
+        self.issue("issuing", "root", AUTHORITY)
+        seeder = self.issue("seeder", "root", "subjectAltName=URI:slipway://seeder/eu,IP:127.0.0.1,DNS:*\n")
+        names = "subjectAltName=URI:slipway://operator/ann?role=viewer\nextendedKeyUsage=clientAuth\n"
+        operator = self.issue("operator", "issuing", names, ["issuing"])
+        running = Seeder(self, self.repo, *seeder)
+        self.slipway("list", "--repo", running.url, "--trust", self.trust, *operator)
+        agent = self.issue("agent", "issuing", "subjectAltName=URI:slipway://agent/h1,DNS:*\n", ["issuing"])
+        self.assertIn("swarms take no chains", self.refused(running, agent))
+
     def test_a_server_only_certificate_does_not_come_in_as_an_agent(self):
-        authority = "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign\n"
-        self.issue("root", None, authority)
-        seeder = self.issue("seeder", "root", "subjectAltName=URI:slipway://seeder/eu,IP:127.0.0.1\n")
-        agent = self.issue("agent", "root", "subjectAltName=URI:slipway://agent/h1\nextendedKeyUsage=serverAuth\n")
-        self.refused(Seeder(self, self.repo, *seeder), agent)
+        self.issue("root", None, AUTHORITY)
+        seeder = self.issue("seeder", "root", "subjectAltName=URI:slipway://seeder/eu,IP:127.0.0.1,DNS:*\n")
+        agent = self.issue("agent", "root", "subjectAltName=URI:slipway://agent/h1,DNS:*\nextendedKeyUsage=serverAuth\n")
+        running = Seeder(self, self.repo, *seeder)
+        self.listing_refused(running, agent)
+        self.refused(running, agent)
 
 
 class Flags(TlsCase):
