@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "agent/io/daemon.h"
-#include "agent/io/installer.h"
+#include "agent/io/host_install.h"
 #include "agent/io/release_commands.h"
 #include "agent/output.h"
 #include "common/core/errc.h"
@@ -141,9 +141,21 @@ Result<> run_install(Context& context) {
     if (!request) {
         return tl::unexpected(request.error());
     }
-    Installer installer(context.host, context.files, context.progress);
+    HostInstall installer(context.host, context.files, context.progress);
     return installer.run(*request, context.stop).and_then([&](const InstallResult& result) {
         show_install(*request, result, context.options.json);
+        return installer.share(std::chrono::seconds(context.options.share_s), context.stop);
+    });
+}
+
+Result<> run_fetch(Context& context) {
+    const auto request = install_request(context.options, context.now);
+    if (!request) {
+        return tl::unexpected(request.error());
+    }
+    HostInstall installer(context.host, context.files, context.progress);
+    return installer.stage(*request, {}, context.stop).and_then([&](const StageResult& result) {
+        show_stage(*request, result, context.options.json);
         return installer.share(std::chrono::seconds(context.options.share_s), context.stop);
     });
 }
@@ -256,22 +268,27 @@ std::vector<Command> declare(CLI::App& app, Options& options) {
     const auto one_service = [&](CLI::App* sub) {
         return sub->add_option("--service", options.service, "Service; all if not given");
     };
+    const auto from_seeders = [&](CLI::App* sub) {
+        sub->add_option("artifact", options.artifact, "NAME@VERSION")->required();
+        sub->add_option("--service", options.service, "Service that it is for")->required();
+        sub->add_option("--seeder", options.seeders, "URL or directory; may be repeated")
+            ->required();
+        sub->add_option("--trust", options.trust, "Root metadata to trust; needed the first time");
+        sub->add_option("--share", options.share_s, "Seconds to share afterwards");
+        sub->add_option("--listen", options.listen, "IP:PORT for peers");
+        sub->add_option("--patience", options.patience_s, "Seconds without any progress")
+            ->capture_default_str();
+        tls::add_flags(*sub, options.tls);
+    };
     auto* install = command("install", "Fetch, verify and switch to an artifact");
-    install->add_option("artifact", options.artifact, "NAME@VERSION")->required();
-    install->add_option("--service", options.service, "Service to switch to it")->required();
-    install->add_option("--seeder", options.seeders, "URL or directory; may be repeated")
-        ->required();
-    install->add_option("--trust", options.trust, "Root metadata to trust; needed the first time");
-    install->add_option("--share", options.share_s, "Seconds to share after the switch");
-    install->add_option("--listen", options.listen, "IP:PORT for peers");
-    install->add_option("--patience", options.patience_s, "Seconds without any progress")
-        ->capture_default_str();
-    tls::add_flags(*install, options.tls);
+    from_seeders(install);
     locks(install);
     auto* run = app.add_subcommand("run", "Keep this host's services at what is wanted");
     run->add_option("--config", options.config, "Configuration file (TOML)")->capture_default_str();
     run->add_option("--desired", options.desired, "What is wanted (JSON); watched")
         ->capture_default_str();
+    auto* fetch = command("fetch", "Fetch what slipway-installer builds an artifact from");
+    from_seeders(fetch);
     auto* status = command("status", "What is current, and since when");
     one_service(status);
     auto* releases = command("releases", "All installed releases");
@@ -290,13 +307,10 @@ std::vector<Command> declare(CLI::App& app, Options& options) {
     gc->add_option("--keep", options.keep, "Releases to keep beside current and previous");
     gc->add_flag("--dry-run", options.dry_run, "Only tell what would be removed");
     locks(gc);
-    return {{install, run_install},
-            {run, run_run},
-            {status, run_status},
-            {releases, run_releases},
-            {verify, run_verify},
-            {rollback, run_rollback},
-            {gc, run_gc}};
+    return {{install, run_install},   {run, run_run},
+            {fetch, run_fetch},       {status, run_status},
+            {releases, run_releases}, {verify, run_verify},
+            {rollback, run_rollback}, {gc, run_gc}};
 }
 
 Result<> check_names(const Options& options) {

@@ -70,6 +70,23 @@ void show_install(const InstallRequest& request, const InstallResult& result, bo
               << std::flush;
 }
 
+void show_stage(const InstallRequest& request, const StageResult& result, bool json) {
+    if (json) {
+        print({{"event", "fetched"},
+               {"service", request.service},
+               {"artifact", request.artifact.text()},
+               {"release", result.release.text},
+               {"digest", result.digest.hex()},
+               {"fetched_bytes", result.fetch.fetched_bytes},
+               {"had_bytes", result.fetch.had_bytes}});
+        return;
+    }
+    std::cout << request.artifact.text() << " is ready to be built for " << request.service
+              << ": fetched " << human_bytes(result.fetch.fetched_bytes) << "; its manifest is "
+              << result.digest.hex() << '\n'
+              << std::flush;
+}
+
 void show_status(const HostLayout& host, const std::vector<ServiceStatus>& all, bool json) {
     auto services = nlohmann::json::array();
     for (const auto& status : all) {

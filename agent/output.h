@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "agent/io/installer.h"
+#include "agent/io/host_install.h"
 #include "agent/io/release_commands.h"
 
 namespace slipway::agent {
@@ -10,6 +10,7 @@ namespace slipway::agent {
 // What slipway-agent prints on standard output: sentences, or one JSON line. Errors go to standard
 // error, and with `json` as {"error":{…}} to standard output.
 void show_install(const InstallRequest& request, const InstallResult& result, bool json);
+void show_stage(const InstallRequest& request, const StageResult& result, bool json);
 void show_status(const HostLayout& host, const std::vector<ServiceStatus>& all, bool json);
 void show_releases(const std::vector<ServiceStatus>& all, bool json);
 void show_verified(const std::vector<VerifiedRelease>& verified, bool json);

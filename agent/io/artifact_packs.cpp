@@ -6,15 +6,21 @@
 #include "common/delta/codec.h"
 
 namespace slipway::agent {
+namespace {
 
-ArtifactPacks::ArtifactPacks(const PackMap& map, PackFetcher& fetcher, const HostLayout& host,
+// Whoever fetches may be another, less trusted process: no symlink leads elsewhere, no pipe waits.
+constexpr int pack_flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+
+} // namespace
+
+ArtifactPacks::ArtifactPacks(const PackMap& map, PackSource& source, const HostLayout& host,
                              std::vector<Sha256Digest> have)
-    : map_(map), fetcher_(fetcher), host_(host), rounds_(toc_rounds(map, have)) {}
+    : map_(map), source_(source), host_(host), rounds_(toc_rounds(map, have)) {}
 
 Result<PackToc> ArtifactPacks::read_toc(const PackEntry& entry) const {
     const auto file = host_.pack(entry.id);
     Bytes encoded(entry.toc_bytes);
-    return open_file(file, O_RDONLY)
+    return open_file(file, pack_flags)
         .and_then(
             [&](const Fd& fd) { return pread_all(fd.get(), encoded, entry.toc_offset, file); })
         .and_then([&] {
@@ -34,7 +40,7 @@ Result<> ArtifactPacks::load_next_round(std::stop_token stop) {
         }
         requests.push_back({entry.id, {{entry.toc_offset, entry.toc_bytes}}});
     }
-    if (auto fetched = fetcher_.fetch(requests, std::move(stop)); !fetched) {
+    if (auto fetched = source_.fetch(requests, std::move(stop)); !fetched) {
         return fetched;
     }
     for (const auto number : round) {
@@ -90,7 +96,7 @@ std::vector<PackRequest> ArtifactPacks::requests_for(const Plan& plan) const {
 }
 
 Result<std::uint64_t> ArtifactPacks::missing_bytes(const Plan& plan, std::stop_token stop) {
-    return fetcher_.missing(requests_for(plan), std::move(stop)).map([](const auto& missing) {
+    return source_.missing(requests_for(plan), std::move(stop)).map([](const auto& missing) {
         std::uint64_t bytes = 0;
         for (const auto& ranges : missing) {
             bytes += total_bytes(ranges);
@@ -101,7 +107,7 @@ Result<std::uint64_t> ArtifactPacks::missing_bytes(const Plan& plan, std::stop_t
 
 Result<> ArtifactPacks::fetch(const Plan& plan, std::stop_token stop) {
     const auto requests = requests_for(plan);
-    return requests.empty() ? Result<>{} : fetcher_.fetch(requests, std::move(stop));
+    return requests.empty() ? Result<>{} : source_.fetch(requests, std::move(stop));
 }
 
 Result<std::vector<PackBytes>> ArtifactPacks::bytes() {
@@ -109,7 +115,9 @@ Result<std::vector<PackBytes>> ArtifactPacks::bytes() {
     for (auto& pack : packs_) {
         const auto file = host_.pack(pack.entry->id);
         if (!pack.mapping) {
-            auto mapping = MappedFile::open(file);
+            auto mapping = open_file(file, pack_flags).and_then([&](const Fd& fd) {
+                return MappedFile::map(fd.get(), 0, 0, false, file);
+            });
             if (!mapping) {
                 return tl::unexpected(std::move(mapping.error()));
             }

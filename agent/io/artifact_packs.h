@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "agent/io/block_decoder.h"
+#include "agent/io/host_layout.h"
 #include "agent/io/installed_content.h"
-#include "agent/io/pack_fetcher.h"
+#include "agent/io/pack_source.h"
 #include "common/format/plan.h"
 
 namespace slipway::agent {
@@ -17,8 +18,8 @@ namespace slipway::agent {
 /// of contents to plan with, then the blocks of a plan. Not thread-safe.
 class ArtifactPacks {
 public:
-    /// `map` and `fetcher` must outlive it. `have`: digests of installed releases' manifests.
-    ArtifactPacks(const PackMap& map, PackFetcher& fetcher, const HostLayout& host,
+    /// `map` and `source` must outlive it. `have`: digests of installed releases' manifests.
+    ArtifactPacks(const PackMap& map, PackSource& source, const HostLayout& host,
                   std::vector<Sha256Digest> have);
 
     /// How to get `wanted` given what is installed; fetches tables of contents as needed.
@@ -52,7 +53,7 @@ private:
     decode_chunk(const Plan& plan, const Sha256Digest& digest, InstalledContent& installed);
 
     const PackMap& map_;
-    PackFetcher& fetcher_;
+    PackSource& source_;
     const HostLayout& host_;
     std::vector<std::vector<std::size_t>> rounds_;
     std::size_t next_round_ = 0;

@@ -4,7 +4,7 @@
 #include <stop_token>
 
 #include "agent/core/agent_config.h"
-#include "agent/io/installer.h"
+#include "agent/io/host_install.h"
 
 namespace slipway::agent {
 

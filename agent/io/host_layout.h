@@ -52,6 +52,10 @@ struct HostLayout {
 
     [[nodiscard]] std::filesystem::path trust() const { return root / "trust"; }
     [[nodiscard]] std::filesystem::path trust_lock() const { return root / "trust.lock"; }
+    /// What the network process keeps of the repository for the installer, which verifies it anew.
+    [[nodiscard]] std::filesystem::path mirror() const { return root / "mirror"; }
+    /// The installer's own trusted metadata, which the network process cannot write.
+    [[nodiscard]] std::filesystem::path installer_trust() const { return root / "installer-trust"; }
     [[nodiscard]] std::filesystem::path packs() const { return root / "packs"; }
     [[nodiscard]] std::filesystem::path pack(const PackId& id) const { return packs() / id.name(); }
     [[nodiscard]] std::filesystem::path metainfo(const PackId& id) const {

@@ -7,7 +7,6 @@
 
 #include "agent/io/artifact_packs.h"
 #include "agent/io/block_decoder.h"
-#include "agent/io/metadata_refresh.h"
 #include "agent/io/read_back.h"
 #include "agent/io/tree_verifier.h"
 #include "common/core/errc.h"
@@ -36,9 +35,9 @@ Result<> sync_file_system(const fs::path& path) {
 // One install under the service's lock.
 class Run {
 public:
-    Run(const HostLayout& host, FileOps& files, Progress& progress, PackFetcher& fetcher,
-        const InstallRequest& request, std::stop_token stop)
-        : host_(host), files_(files), progress_(progress), fetcher_(fetcher), request_(request),
+    Run(const HostLayout& host, FileOps& files, Progress& progress, PackSource& source,
+        const BuildRequest& request, std::stop_token stop)
+        : host_(host), files_(files), progress_(progress), source_(source), request_(request),
           stop_(std::move(stop)), store_(files, host.service(request.service)),
           now_(trust::format_utc(std::chrono::time_point_cast<std::chrono::seconds>(request.now))) {
     }
@@ -46,10 +45,7 @@ public:
     Result<InstallResult> install() {
         return phase("metadata", 0, [&] { return look(); })
             .and_then([&](bool whole) { return whole ? Result<>{} : bring(); })
-            .and_then([&] {
-                return request_.stage_only ? clear_staging()
-                                           : phase("switch", 0, [&] { return make_current(); });
-            })
+            .and_then([&] { return phase("switch", 0, [&] { return make_current(); }); })
             .map([&] {
                 progress_.finish();
                 return std::move(result_);
@@ -67,6 +63,9 @@ private:
     std::invoke_result_t<Work> phase(const std::string& name, std::uint64_t total_bytes,
                                      Work work) {
         progress_.phase(name, total_bytes);
+        if (request_.on_phase) {
+            request_.on_phase(name, total_bytes);
+        }
         const auto started = Clock::now();
         auto done = work();
         result_.seconds[name] += std::chrono::duration<double>(Clock::now() - started).count();
@@ -80,15 +79,14 @@ private:
             return tl::unexpected(std::move(recovered.error()));
         }
         history_ = std::move(*recovered);
-        auto metadata = refresh_metadata(host_,
-                                         {.artifact = request_.artifact,
-                                          .seeders = request_.seeders,
-                                          .trusted_root = request_.trusted_root,
-                                          .now = request_.now,
-                                          .tls = request_.fetcher.tls},
-                                         progress_);
+        auto metadata = request_.metadata();
         if (!metadata) {
             return tl::unexpected(std::move(metadata.error()));
+        }
+        if (request_.digest && *request_.digest != metadata->digest) {
+            return fail(Errc::verification_failed,
+                        request_.artifact.text() + " has manifest " + metadata->digest.hex() +
+                            " by its signed metadata, not " + request_.digest->hex());
         }
         metadata_ = std::move(*metadata);
         result_.digest = metadata_.digest;
@@ -138,7 +136,7 @@ private:
         for (const auto& key : distrusted_) {
             installed_.distrust(key);
         }
-        packs_.emplace(metadata_.packs, fetcher_, host_, installed_digests());
+        packs_.emplace(metadata_.packs, source_, host_, installed_digests());
         return phase("index", 0, [&] { return get_index(); })
             .and_then([&] { return start_build(); })
             .and_then([&] { return build_until_right(); })
@@ -366,7 +364,7 @@ private:
     Result<> make_current() {
         result_.previous = history_.previous();
         result_.was_current = !builder_ && history_.current() == result_.release;
-        if (history_.current() == result_.release) {
+        if (history_.current() == result_.release || !request_.activate) {
             return clear_staging();
         }
         result_.previous = history_.current();
@@ -386,8 +384,8 @@ private:
     const HostLayout& host_;
     FileOps& files_;
     Progress& progress_;
-    PackFetcher& fetcher_;
-    const InstallRequest& request_;
+    PackSource& source_;
+    const BuildRequest& request_;
     std::stop_token stop_;
     ReleaseStore store_;
     std::string now_;
@@ -412,12 +410,11 @@ private:
 Installer::Installer(const HostLayout& host, FileOps& files, Progress& progress)
     : host_(host), files_(files), progress_(progress) {}
 
-Result<InstallResult> Installer::run(const InstallRequest& request, std::stop_token stop) {
+Result<InstallResult> Installer::run(const BuildRequest& request, PackSource& packs,
+                                     std::stop_token stop) {
     const auto service = host_.service(request.service);
-    for (const auto& directory : {service.directory, host_.packs(), host_.trust()}) {
-        if (auto made = files_.make_directory(directory); !made) {
-            return tl::unexpected(std::move(made.error()));
-        }
+    if (auto made = files_.make_directory(service.directory); !made) {
+        return tl::unexpected(std::move(made.error()));
     }
     const auto patience =
         std::chrono::duration_cast<std::chrono::milliseconds>(request.lock_timeout).count();
@@ -427,17 +424,7 @@ Result<InstallResult> Installer::run(const InstallRequest& request, std::stop_to
     if (!lock) {
         return tl::unexpected(lock.error());
     }
-    fetcher_ = std::make_unique<PackFetcher>(host_, request.seeders, request.fetcher, progress_);
-    return Run(host_, files_, progress_, *fetcher_, request, std::move(stop))
-        .install()
-        .map([&](InstallResult result) {
-            result.fetch = fetcher_->totals();
-            return result;
-        });
-}
-
-Result<> Installer::share(std::chrono::seconds duration, std::stop_token stop) {
-    return fetcher_ ? fetcher_->share(duration, std::move(stop)) : Result<>{};
+    return Run(host_, files_, progress_, packs, request, std::move(stop)).install();
 }
 
 } // namespace slipway::agent

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <chrono>
-#include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <stop_token>
@@ -9,22 +9,24 @@
 #include <vector>
 
 #include "agent/io/host_layout.h"
-#include "agent/io/pack_fetcher.h"
+#include "agent/io/pack_source.h"
 #include "agent/io/release_store.h"
 #include "agent/io/tree_builder.h"
 #include "common/repository/reader.h"
 
 namespace slipway::agent {
 
-struct InstallRequest {
+struct BuildRequest {
     ArtifactId artifact;
     std::string service;
-    std::vector<std::string> seeders; ///< URLs or directories; the first that works is used.
-    std::optional<std::filesystem::path> trusted_root; ///< Needed the first time.
+    /// Of the manifest: another one that the metadata lists is refused.
+    std::optional<Sha256Digest> digest = std::nullopt;
+    /// Gives what was verified down from a root that this process trusts.
+    std::function<Result<ArtifactMetadata>()> metadata;
     std::chrono::seconds lock_timeout{30};
-    FetcherOptions fetcher;
-    trust::TimePoint now;    ///< For metadata's expiry.
-    bool stage_only = false; ///< Bring the release to the disk; `current` stays as it is.
+    trust::TimePoint now; ///< Goes into records.
+    bool activate = true; ///< Else the release is built, and `current` stays.
+    std::function<void(std::string_view phase, std::uint64_t total_bytes)> on_phase = {};
 };
 
 struct InstallResult {
@@ -39,9 +41,9 @@ struct InstallResult {
     std::map<std::string, double> seconds; ///< By phase.
 };
 
-/// Installs an artifact on this host: metadata, plan, space, fetch, build aside, sync, read again,
-/// switch. A failure or a stop request before the switch leaves the service as it was; what was
-/// fetched is kept, so that a second run goes on there.
+/// Builds a release from packs that a PackSource provides: metadata, plan, space, packs, build
+/// aside, sync, read again, switch. Knows no network. A failure or a stop request before the switch
+/// leaves the service as it was; what was fetched is kept, so that a second run goes on there.
 ///
 /// The service's lock is held from the first look to the switch.
 class Installer {
@@ -51,16 +53,13 @@ public:
 
     /// Errors: Errc::busy (another run holds the lock), Errc::verification_failed,
     /// Errc::not_found, Errc::unreachable, Errc::cancelled, std::errc::no_space_on_device.
-    [[nodiscard]] Result<InstallResult> run(const InstallRequest& request, std::stop_token stop);
-
-    /// Shares what the last run() used; see PackFetcher::share().
-    [[nodiscard]] Result<> share(std::chrono::seconds duration, std::stop_token stop);
+    [[nodiscard]] Result<InstallResult> run(const BuildRequest& request, PackSource& packs,
+                                            std::stop_token stop);
 
 private:
     const HostLayout& host_;
     FileOps& files_;
     Progress& progress_;
-    std::unique_ptr<PackFetcher> fetcher_;
 };
 
 } // namespace slipway::agent

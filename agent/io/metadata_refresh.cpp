@@ -1,6 +1,7 @@
 #include "agent/io/metadata_refresh.h"
 
 #include "agent/core/seeder_info.h"
+#include "agent/io/kept_repository.h"
 #include "common/core/errc.h"
 #include "common/io/file_ops.h"
 
@@ -41,13 +42,19 @@ Result<ArtifactMetadata> refresh_metadata(const HostLayout& host, const Metadata
     std::optional<Error> worst;
     std::string reasons;
     for (const auto& seeder : request.seeders) {
-        RepositorySource source(local_directory(seeder).value_or(seeder), request.tls);
+        RepositorySource remote(local_directory(seeder).value_or(seeder), request.tls);
+        KeepingSource source(remote, request.keep);
         trust::Client client(host.trust(), source, request.now);
         if (auto trusted = trust_given_root(client, request, host); !trusted) {
             return tl::unexpected(std::move(trusted.error())); // No seeder can help with that.
         }
         auto metadata = client.refresh().and_then(
             [&] { return load_artifact(client, source, request.artifact); });
+        if (metadata && request.keep) {
+            if (auto kept = keep_metadata(host.trust(), *request.keep, client); !kept) {
+                return tl::unexpected(std::move(kept.error()));
+            }
+        }
         if (metadata) {
             return metadata;
         }

@@ -17,6 +17,8 @@ struct MetadataRequest {
     std::optional<std::filesystem::path> trusted_root;
     trust::TimePoint now;
     std::shared_ptr<HttpTls> tls = nullptr; ///< For https seeders; none: the system's authorities.
+    /// Keeps what was verified, as a repository directory, for a process that has no network.
+    std::optional<std::filesystem::path> keep = std::nullopt;
 };
 
 /// Brings the host's trusted metadata up to date and gives the artifact's, from the first seeder

@@ -11,6 +11,7 @@
 #include "agent/core/seeder_info.h"
 #include "agent/io/host_layout.h"
 #include "agent/io/pack_files.h"
+#include "agent/io/pack_source.h"
 #include "common/repository/reader.h"
 #include "common/swarm/pack_session.h"
 #include "common/swarm/tls_watch.h"
@@ -31,37 +32,28 @@ struct FetcherOptions {
     std::shared_ptr<swarm::TlsWatch> swarm_tls; ///< With it swarms are SSL torrents.
 };
 
-struct FetchTotals {
-    std::uint64_t fetched_bytes = 0; ///< Payload received, or copied from a directory.
-    std::uint64_t had_bytes = 0;     ///< Of wanted pieces: were on this host already.
-};
-
-struct PackRequest {
-    PackId pack;
-    std::vector<Range> wanted;
-};
-
 /// Gets parts of packs from seeders and peers into ROOT/packs: over BitTorrent where a seeder
 /// speaks it, from its web server where not, by copying where the repository is a directory of this
 /// host. What is there already and right is not fetched again. Every piece is verified against the
 /// pack's address, which is signed. Not thread-safe.
-class PackFetcher {
+class PackFetcher final : public PackSource {
 public:
     /// All must outlive the fetcher.
     PackFetcher(const HostLayout& host, const std::vector<std::string>& seeders,
                 FetcherOptions options, Progress& progress);
-    ~PackFetcher();
+    ~PackFetcher() override;
     PackFetcher(const PackFetcher&) = delete;
     PackFetcher& operator=(const PackFetcher&) = delete;
 
     /// Metainfo and stock of each pack: what fetch() would get, in whole pieces, pack by pack.
     /// Errors: no seeder has right metainfo; each one's reason is told.
     [[nodiscard]] Result<std::vector<std::vector<Range>>>
-    missing(const std::vector<PackRequest>& requests, std::stop_token stop);
+    missing(const std::vector<PackRequest>& requests, std::stop_token stop) override;
 
     /// Gets what missing() gave for `requests`; the blocks are reserved first. The seeders are
     /// tried together; a bad one is told of by a note and left out.
-    [[nodiscard]] Result<> fetch(const std::vector<PackRequest>& requests, std::stop_token stop);
+    [[nodiscard]] Result<> fetch(const std::vector<PackRequest>& requests,
+                                 std::stop_token stop) override;
 
     /// Shares what was fetched or found until `duration` is over or a stop is requested.
     [[nodiscard]] Result<> share(std::chrono::seconds duration, std::stop_token stop);

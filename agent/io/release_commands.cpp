@@ -216,6 +216,27 @@ Result<ReleaseCommands::RolledBack> ReleaseCommands::roll_back(const std::string
     return releases.activate(*history, *after).map([&] { return done; });
 }
 
+Result<> ReleaseCommands::switch_to(const std::string& service, const ReleaseId& release) {
+    if (auto known = services(service); !known) {
+        return tl::unexpected(std::move(known.error()));
+    }
+    const auto held = lock(service, "switch");
+    if (!held) {
+        return tl::unexpected(held.error());
+    }
+    auto releases = store(service);
+    const auto history = releases.recover(now_);
+    if (!history) {
+        return tl::unexpected(history.error());
+    }
+    if (!releases.is_whole(release)) {
+        return fail(Errc::not_found, "release " + release.text + " of service " + service);
+    }
+    return history->current() == release
+               ? Result<>{}
+               : releases.activate(*history, after_install(*history, release, now_));
+}
+
 Result<std::vector<Removed>> ReleaseCommands::collect_releases(const std::string& service,
                                                                std::size_t keep_more, bool dry_run,
                                                                std::vector<ReleaseRecord>& kept) {
@@ -339,6 +360,19 @@ ReleaseCommands::collect_garbage(const std::optional<std::string>& service, std:
         removed.insert(removed.end(), packs.begin(), packs.end());
         return std::move(removed);
     });
+}
+
+Result<std::vector<Removed>> ReleaseCommands::collect_service(const std::string& service,
+                                                              std::size_t keep_more) {
+    if (auto known = services(service); !known) {
+        return tl::unexpected(std::move(known.error()));
+    }
+    const auto held = lock(service, "gc");
+    if (!held) {
+        return tl::unexpected(held.error());
+    }
+    std::vector<ReleaseRecord> kept;
+    return collect_releases(service, keep_more, false, kept);
 }
 
 } // namespace slipway::agent

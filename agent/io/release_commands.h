@@ -63,11 +63,19 @@ public:
                                                const std::optional<ReleaseId>& to, bool verify,
                                                std::stop_token stop);
 
+    /// Makes a release that is on this host current; one that is already stays as it is.
+    /// Errc::not_found if it is not whole.
+    [[nodiscard]] Result<> switch_to(const std::string& service, const ReleaseId& release);
+
     /// Removes releases beyond current, previous and `keep_more` others, packs that no release
     /// refers to, and leftovers of killed runs. With `dry_run` only tells. Packs are left alone
     /// unless every service's lock is free.
     [[nodiscard]] Result<std::vector<Removed>>
     collect_garbage(const std::optional<std::string>& service, std::size_t keep_more, bool dry_run);
+
+    /// The same for one service, without the packs: they belong to who fetches them.
+    [[nodiscard]] Result<std::vector<Removed>> collect_service(const std::string& service,
+                                                               std::size_t keep_more);
 
 private:
     [[nodiscard]] Result<std::vector<std::string>>

@@ -40,7 +40,7 @@ ServiceActions::ServiceActions(const HostLayout& host, std::string service, Serv
     : host_(host), service_(std::move(service)), config_(std::move(config)),
       install_(std::move(install)) {
     install_.service = service_;
-    install_.stage_only = true;
+    install_.activate = false;
 }
 
 Event ServiceActions::perform(const Perform& action, const std::stop_token& stop) {
@@ -195,7 +195,7 @@ Result<std::optional<Release>> ServiceActions::stage(const api::Wanted& wanted,
     request.now = std::chrono::system_clock::now();
     RealFileOps files;
     Progress progress(ProgressStyle::none);
-    return Installer(host_, files, progress).run(request, stop).map([&](const auto& result) {
+    return HostInstall(host_, files, progress).run(request, stop).map([&](const auto& result) {
         return std::optional(Release{wanted.artifact, result.digest});
     });
 }

@@ -9,8 +9,8 @@
 #include "agent/core/install_machine.h"
 #include "agent/core/probe_verdict.h"
 #include "agent/io/hook_runner.h"
+#include "agent/io/host_install.h"
 #include "agent/io/host_layout.h"
-#include "agent/io/installer.h"
 
 namespace slipway::agent {
 

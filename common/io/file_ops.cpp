@@ -88,7 +88,7 @@ Result<> pread_all(int fd, std::span<std::uint8_t> out, std::uint64_t offset,
 }
 
 Result<Bytes> read_file(const fs::path& path, std::uint64_t max_bytes) {
-    const auto fd = open_file(path, O_RDONLY);
+    const auto fd = open_file(path, O_RDONLY | O_NONBLOCK); // A pipe must not make it wait.
     if (!fd) {
         return tl::unexpected(fd.error());
     }

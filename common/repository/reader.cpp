@@ -3,22 +3,14 @@
 #include <algorithm>
 #include <tuple>
 
-#include <fcntl.h>
-
 #include "common/core/errc.h"
-#include "common/format/index.h"
 #include "common/io/file_ops.h"
 
 namespace slipway {
 namespace {
 
-bool is_url(std::string_view location) {
-    return location.starts_with("http://") || location.starts_with("https://") ||
-           location.starts_with("file://");
-}
-
 /// A target's file, checked against the signed length and digest.
-Result<Bytes> fetch_target(RepositorySource& source, const trust::Target& target,
+Result<Bytes> fetch_target(RepositoryFiles& source, const trust::Target& target,
                            std::uint64_t bytes_max) {
     const auto path = "targets/" + trust::consistent_target_path(target);
     if (target.bytes > bytes_max) {
@@ -48,57 +40,16 @@ Result<trust::Target> find_of(trust::Client& trusted, const std::string& path,
 
 } // namespace
 
-RepositorySource::RepositorySource(std::string location, std::shared_ptr<HttpTls> tls)
-    : location_(std::move(location)), is_directory_(!is_url(location_)), http_(std::move(tls)) {
-    while (location_.size() > 1 && location_.ends_with('/')) {
-        location_.pop_back();
-    }
-}
-
-namespace {
-
-Error missing_is_not_found(Error error) {
-    return error.code == std::errc::no_such_file_or_directory
-               ? Error{Errc::not_found, std::move(error.context)}
-               : error;
-}
-
-} // namespace
-
-Result<Bytes> RepositorySource::fetch(const std::string& path, std::uint64_t max_bytes) {
-    const auto whole = location_ + "/" + path;
-    if (!is_directory_) {
-        HttpLimits limits;
-        limits.body_bytes_max = max_bytes;
-        return http_.get(whole, limits);
-    }
-    return read_file(whole, max_bytes).map_error(missing_is_not_found);
-}
-
-Result<Bytes> RepositorySource::fetch_range(const std::string& path, std::uint64_t offset,
-                                            std::uint64_t bytes) {
-    // A block of one chunk and, for incompressible ones, its frame: more is not asked for.
-    constexpr std::uint64_t range_bytes_max = chunk_bytes_max + 1024ULL * 1024;
-    const auto whole = location_ + "/" + path;
-    if (bytes == 0 || bytes > range_bytes_max) {
-        return fail(Errc::verification_failed,
-                    whole + ": a range of " + std::to_string(bytes) + " bytes");
-    }
-    if (!is_directory_) {
-        HttpLimits limits;
-        limits.body_bytes_max = bytes;
-        return http_.get_range(whole, offset, bytes, limits);
-    }
-    return open_file(whole, O_RDONLY)
-        .map_error(missing_is_not_found)
-        .and_then([&](const Fd& fd) -> Result<Bytes> {
-            Bytes out(bytes);
-            return pread_all(fd.get(), out, offset, whole).map([&] { return std::move(out); });
-        });
-}
-
-Result<Bytes> RepositorySource::fetch_metadata(const std::string& path, std::uint64_t max_bytes) {
+Result<Bytes> RepositoryFiles::fetch_metadata(const std::string& path, std::uint64_t max_bytes) {
     return fetch("metadata/" + path, max_bytes);
+}
+
+Result<Bytes> RepositoryDirectory::fetch(const std::string& path, std::uint64_t max_bytes) {
+    return read_file(directory_ + "/" + path, max_bytes).map_error([](Error error) {
+        return error.code == std::errc::no_such_file_or_directory
+                   ? Error{Errc::not_found, std::move(error.context)}
+                   : error;
+    });
 }
 
 Result<std::vector<ArtifactListing>> list_artifacts(trust::Client& trusted) {
@@ -125,7 +76,7 @@ Result<std::vector<ArtifactListing>> list_artifacts(trust::Client& trusted) {
     return listings;
 }
 
-Result<ArtifactMetadata> load_artifact(trust::Client& trusted, RepositorySource& source,
+Result<ArtifactMetadata> load_artifact(trust::Client& trusted, RepositoryFiles& source,
                                        const ArtifactId& id) {
     const auto target = find_of(trusted, layout::manifest_target(id), id);
     const auto map_target = find_of(trusted, layout::pack_map_target(id), id);

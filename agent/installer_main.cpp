@@ -1,0 +1,87 @@
+// Wiring of slipway-installer: options and the socket. It has no network and needs none; the work
+// is in agent/io/installer_operations.
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <unistd.h>
+
+#include "agent/io/installer_server.h"
+#include "agent/io/installer_socket.h"
+#include "common/core/errc.h"
+
+namespace slipway::agent {
+namespace {
+
+struct Options {
+    std::string root = "/var/lib/slipway";
+    std::string socket;
+    std::string trust;
+    uid_t agent_uid = 0;
+};
+
+constexpr std::uint64_t root_bytes_max = 512UL * 1024;
+
+Result<Fd> listening_socket(const Options& options) {
+    auto passed = passed_socket(std::getenv("LISTEN_PID"), std::getenv("LISTEN_FDS"));
+    if (!passed) {
+        return tl::unexpected(std::move(passed.error()));
+    }
+    if (*passed) {
+        return std::move(**passed);
+    }
+    if (options.socket.empty()) {
+        return fail(Errc::usage, "--socket PATH is needed where no service manager passes one");
+    }
+    const bool shared = options.agent_uid != ::getuid();
+    return listen_at(options.socket, shared ? std::optional(options.agent_uid) : std::nullopt);
+}
+
+Result<> serve(const Options& options) {
+    RealFileOps files;
+    InstallerOperations operations({std::filesystem::absolute(options.root)}, files);
+    if (!options.trust.empty()) {
+        auto trusted = read_file(options.trust, root_bytes_max).and_then([&](const Bytes& root) {
+            return operations.trust(root);
+        });
+        if (!trusted) {
+            return trusted;
+        }
+    }
+    return listening_socket(options).and_then([&](const Fd& socket) {
+        std::cout << "ready" << '\n' << std::flush;
+        return InstallerServer(operations, options.agent_uid).run(socket);
+    });
+}
+
+int run(int argc, char** argv) {
+    Options options;
+    CLI::App app(
+        "Builds releases from what slipway-agent fetched, verifies them down from its own\n"
+        "trusted root, switches between them and rolls back. It has no network.\n"
+        "Exit status: 1 failed, 2 usage, 3 verification failed.",
+        "slipway-installer");
+    app.set_version_flag("--version", SLIPWAY_VERSION);
+    app.add_option("--root", options.root, "State directory of this host")->capture_default_str();
+    app.add_option("--socket", options.socket, "Listen at this path, unless one is passed");
+    app.add_option("--trust", options.trust, "Root metadata to trust; needed the first time");
+    app.add_option("--agent-uid", options.agent_uid, "User that may ask, beside root")
+        ->capture_default_str();
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : static_cast<int>(ExitStatus::usage);
+    }
+    const auto ended = serve(options);
+    if (!ended) {
+        std::cerr << "slipway-installer: " << describe(ended.error()) << '\n';
+        return static_cast<int>(exit_status(ended.error()));
+    }
+    return static_cast<int>(ExitStatus::done);
+}
+
+} // namespace
+} // namespace slipway::agent
+
+int main(int argc, char** argv) {
+    return slipway::agent::run(argc, argv);
+}
