@@ -33,8 +33,12 @@ Result<std::shared_ptr<TlsWatch>> TlsWatch::start(const tls::TlsFiles& files) {
         return SwarmTls::make(material, std::chrono::system_clock::now());
     });
     if (!made) {
-        return fail(Errc::failed, "certificates for swarms (--tls-cert, --tls-key, --tls-ca): " +
-                                      describe(made.error()));
+        auto error = within("certificates for swarms (--tls-cert, --tls-key, --tls-ca)",
+                            std::move(made.error()));
+        if (error.code == Errc::usage) { // Of a function; the command line is right.
+            error.code = Errc::failed;
+        }
+        return tl::unexpected(std::move(error));
     }
     watch->tls_ = std::move(*made);
     watch->tell_warnings();

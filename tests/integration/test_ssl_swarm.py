@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 
-from harness import BIN, DONE, USAGE, Case, Process, main, noise, write
+from harness import BIN, DONE, FAILED, Case, Process, main, noise, write
 
 HANDSHAKE = b"\x13BitTorrent protocol"
 
@@ -229,7 +229,7 @@ class SslSwarm(Case):
             failed = self.run_program(
                 "slipway-agent", *self.install_args("1.0", "http://127.0.0.1:9"),
                 "--tls-cert", certificate / "cert.pem", "--tls-key", certificate / "key.pem",
-                "--tls-ca", authority, status=USAGE,
+                "--tls-ca", authority, status=FAILED,
             )
             self.assertIn(expected, failed.err)
 
