@@ -8,6 +8,7 @@
 #include "agent/io/installer_server.h"
 #include "agent/io/installer_socket.h"
 #include "common/core/errc.h"
+#include "common/trust/metadata.h"
 
 namespace slipway::agent {
 namespace {
@@ -18,8 +19,6 @@ struct Options {
     std::string trust;
     uid_t agent_uid = 0;
 };
-
-constexpr std::uint64_t root_bytes_max = 512UL * 1024;
 
 Result<Fd> listening_socket(const Options& options) {
     auto passed = passed_socket(std::getenv("LISTEN_PID"), std::getenv("LISTEN_FDS"));
@@ -40,9 +39,10 @@ Result<> serve(const Options& options) {
     RealFileOps files;
     InstallerOperations operations({std::filesystem::absolute(options.root)}, files);
     if (!options.trust.empty()) {
-        auto trusted = read_file(options.trust, root_bytes_max).and_then([&](const Bytes& root) {
-            return operations.trust(root);
-        });
+        auto trusted =
+            read_file(options.trust, trust::limits::root_bytes).and_then([&](const Bytes& root) {
+                return operations.trust(root);
+            });
         if (!trusted) {
             return trusted;
         }

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "cli/output.h"
 #include "cli/remote.h"
 #include "common/core/errc.h"
+#include "common/core/numbers.h"
 #include "common/io/file_ops.h"
 #include "common/io/progress.h"
 #include "common/repository/layout.h"
@@ -45,14 +45,11 @@ Result<EffortLevel> parse_level(const std::string& text) {
     if (text == "max") {
         return EffortLevel{19, true};
     }
-    EffortLevel level;
-    const auto [end, error] =
-        std::from_chars(text.data(), text.data() + text.size(), level.zstd_level);
-    if (error != std::errc() || end != text.data() + text.size() || level.zstd_level < 1 ||
-        level.zstd_level > 19) {
+    const auto number = parse_number<int>(text);
+    if (!number || *number < 1 || *number > 19) {
         return fail(Errc::usage, "--level " + text + ": a number from 1 to 19, or max");
     }
-    return level;
+    return EffortLevel{.zstd_level = *number};
 }
 
 Result<> take_run_spec(const Options& options, PublishRequest& request) {

@@ -7,12 +7,11 @@
 #include "cli/output.h"
 #include "common/core/errc.h"
 #include "common/io/file_ops.h"
+#include "common/trust/metadata.h"
 
 namespace slipway::cli {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr std::uint64_t root_bytes_max = 512ULL * 1024;
 
 Result<fs::path> make_temporary_directory() {
     std::error_code error;
@@ -45,8 +44,9 @@ Result<std::unique_ptr<Remote>> Remote::open(const std::string& location,
         return tl::unexpected(directory.error());
     }
     remote->metadata_ = std::move(*directory);
-    auto root = trusted_root.empty() ? remote->source_.fetch_metadata("1.root.json", root_bytes_max)
-                                     : read_file(trusted_root, root_bytes_max);
+    auto root = trusted_root.empty()
+                    ? remote->source_.fetch_metadata("1.root.json", trust::limits::root_bytes)
+                    : read_file(trusted_root, trust::limits::root_bytes);
     if (!root) {
         return tl::unexpected(
             within(trusted_root.empty() ? "no repository at " + location : "read the trusted root",

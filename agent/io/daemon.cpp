@@ -210,11 +210,14 @@ private:
                       {{"why", describe(desired.error())}});
             return;
         }
+        const auto known = services_.size();
         for (const auto& [name, wanted] : desired->services) {
-            if (!services_.contains(name)) {
-                (void)service(name);
-                look();
-            }
+            (void)service(name);
+        }
+        if (services_.size() != known) {
+            look(); // What a new one runs comes before what it should run.
+        }
+        for (const auto& [name, wanted] : desired->services) {
             give(name, Desire{desired->epoch, wanted});
         }
     }

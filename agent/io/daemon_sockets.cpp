@@ -5,9 +5,9 @@
 #include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/io/unix_address.h"
 #include "common/core/errc.h"
 
 namespace slipway::agent {
@@ -43,18 +43,14 @@ bool FileWatch::take() {
 
 Result<StatusSocket> StatusSocket::listen(const fs::path& path) {
     StatusSocket made;
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
     const auto name = path.string();
-    if (name.size() >= sizeof address.sun_path) {
+    const auto address = unix_address(path);
+    if (!address) {
         return fail(std::make_error_code(std::errc::filename_too_long), "listen on " + name);
     }
-    std::memcpy(&address.sun_path, name.c_str(), name.size());
     made.fd_ = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     ::unlink(name.c_str());
-    const auto* const generic =
-        reinterpret_cast<const sockaddr*>(&address); // NOLINT(*-reinterpret-cast): bind(2)'s way.
-    if (!made.fd_ || ::bind(made.fd_.get(), generic, sizeof address) != 0 ||
+    if (!made.fd_ || ::bind(made.fd_.get(), generic(*address), sizeof *address) != 0 ||
         ::chmod(name.c_str(), 0660) != 0 || ::listen(made.fd_.get(), 16) != 0) {
         return fail_errno("listen on " + name);
     }

@@ -289,19 +289,20 @@ private:
                 return phase("sync", 0, [&] { return sync_file_system(staging); });
             })
             .and_then([&] {
-                return phase("verify", read_back_->waiting_bytes(), [&] { return faults(); });
+                const auto bytes = read_back_->waiting_bytes();
+                return phase("verify", bytes, [&] { return faults(bytes); });
             })
             .and_then([&](const std::vector<TreeFault>& faults) { return reject(faults); });
     }
 
-    Result<std::vector<TreeFault>> faults() {
+    Result<std::vector<TreeFault>> faults(std::uint64_t phase_bytes) {
         read_back_->synced();
         auto names = verify_tree(store_.paths().staging() / "tree", tree_, {.read_contents = false},
                                  progress_, stop_);
         if (!names) {
             return names;
         }
-        return read_back_->finish(stop_).map([&](std::vector<TreeFault> all) {
+        return read_back_->finish(stop_, phase_bytes).map([&](std::vector<TreeFault> all) {
             all.insert(all.end(), names->begin(), names->end());
             std::ranges::stable_sort(all, {}, &TreeFault::path);
             const auto again = std::ranges::unique(all, {}, &TreeFault::path);

@@ -5,10 +5,10 @@
 #include <cstring>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "agent/core/installer_protocol.h"
+#include "agent/io/unix_address.h"
 #include "common/core/errc.h"
 
 namespace slipway::agent {
@@ -18,18 +18,9 @@ constexpr int waiting_max = 8;
 constexpr int first_passed_fd = 3; // sd_listen_fds(3): SD_LISTEN_FDS_START.
 
 Result<sockaddr_un> address_of(const std::filesystem::path& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const auto& text = path.native();
-    if (text.size() >= sizeof address.sun_path) {
-        return fail(Errc::usage, "socket " + text + ": the path is too long");
-    }
-    std::memcpy(static_cast<char*>(address.sun_path), text.c_str(), text.size() + 1);
-    return address;
-}
-
-const sockaddr* generic(const sockaddr_un& address) {
-    return reinterpret_cast<const sockaddr*>(&address); // NOLINT: what bind(2) wants.
+    const auto address = unix_address(path);
+    return address ? Result<sockaddr_un>(*address)
+                   : fail(Errc::usage, "socket " + path.string() + ": the path is too long");
 }
 
 Result<Fd> new_socket() {

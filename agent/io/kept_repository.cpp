@@ -7,12 +7,13 @@
 
 #include "common/core/errc.h"
 #include "common/io/file_ops.h"
+#include "common/trust/metadata.h"
 
 namespace slipway::agent {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::uint64_t metadata_bytes_max = 5'000'000; // docs/trust.md, limits.
+constexpr auto metadata_bytes_max = trust::limits::targets_bytes; // The largest of them.
 
 // Equal files are left alone: a host that looks for news every minute writes nothing.
 Result<> keep_file(const fs::path& path, const Bytes& bytes) {

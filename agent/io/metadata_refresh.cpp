@@ -4,19 +4,18 @@
 #include "agent/io/kept_repository.h"
 #include "common/core/errc.h"
 #include "common/io/file_ops.h"
+#include "common/trust/metadata.h"
 
 namespace slipway::agent {
 namespace {
 
 constexpr unsigned lock_patience_ms = 60'000;
-constexpr std::uint64_t root_bytes_max = 512 * 1024;
 
 Result<> trust_given_root(trust::Client& client, const MetadataRequest& request,
                           const HostLayout& host) {
     if (request.trusted_root) {
-        return read_file(*request.trusted_root, root_bytes_max).and_then([&](const Bytes& root) {
-            return client.trust_root(root);
-        });
+        return read_file(*request.trusted_root, trust::limits::root_bytes)
+            .and_then([&](const Bytes& root) { return client.trust_root(root); });
     }
     std::error_code ec;
     if (!std::filesystem::exists(host.trust() / "root.json", ec)) {

@@ -1,7 +1,6 @@
 #include "agent/io/probes.h"
 
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -12,6 +11,7 @@
 
 #include "agent/io/unit_control.h"
 #include "common/core/errc.h"
+#include "common/core/numbers.h"
 #include "common/io/file_ops.h"
 #include "common/io/http_client.h"
 
@@ -52,25 +52,20 @@ ProbeResult probe_http(const ProbeSpec& probe, std::stop_token stop) {
     return body ? success() : from_error(body.error());
 }
 
-bool number_of(std::string_view text, double& out) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-    return error == std::errc() && end == text.data() + text.size();
-}
-
 ProbeResult judge_metric(const ProbeSpec& probe, double value) {
-    double min = -HUGE_VAL;
-    double max = HUGE_VAL;
-    if ((probe.min && !number_of(*probe.min, min)) || (probe.max && !number_of(*probe.max, max))) {
+    const auto min = probe.min ? parse_number<double>(*probe.min) : std::optional(-HUGE_VAL);
+    const auto max = probe.max ? parse_number<double>(*probe.max) : std::optional(HUGE_VAL);
+    if (!min || !max) {
         return unknown(probe.metric + ": its bound is no number");
     }
     const auto is = probe.metric + " is " + std::to_string(value);
     if (std::isnan(value)) {
         return unknown(is);
     }
-    if (value < min) {
+    if (value < *min) {
         return failure(is + ", below " + *probe.min);
     }
-    return value > max ? failure(is + ", above " + *probe.max) : success();
+    return value > *max ? failure(is + ", above " + *probe.max) : success();
 }
 
 ProbeResult probe_metric(const ProbeSpec& probe, std::stop_token stop) {
@@ -177,13 +172,13 @@ Result<double> metric_value(std::string_view exposition, std::string_view series
         if (line.starts_with('+')) {
             line.remove_prefix(1);
         }
-        double value = 0;
-        if (!number_of(line, value)) {
+        const auto value = parse_number<double>(line);
+        if (!value) {
             return fail(Errc::verification_failed, "the metric " + std::string(series) + " is '" +
                                                        std::string(line.substr(0, 32)) +
                                                        "', no number");
         }
-        return value;
+        return *value;
     }
     return not_found;
 }

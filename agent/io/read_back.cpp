@@ -1,5 +1,7 @@
 #include "agent/io/read_back.h"
 
+#include <algorithm>
+
 #include "common/core/errc.h"
 #include "common/io/parallel.h"
 
@@ -65,8 +67,9 @@ std::uint64_t ReadBack::waiting_bytes() const {
     return waiting_bytes_;
 }
 
-Result<std::vector<TreeFault>> ReadBack::finish(std::stop_token stop) {
+Result<std::vector<TreeFault>> ReadBack::finish(std::stop_token stop, std::uint64_t phase_bytes) {
     std::unique_lock lock(mutex_);
+    progress_.add(phase_bytes - std::min(phase_bytes, waiting_bytes_));
     shows_progress_ = true;
     const bool done = changed_.wait(lock, stop, [&] { return all_read(); });
     shows_progress_ = false;

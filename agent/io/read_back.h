@@ -40,8 +40,10 @@ public:
     /// Bytes that were added and not read yet.
     [[nodiscard]] std::uint64_t waiting_bytes() const;
     /// Waits until everything added was read, after synced(). The faults, in no order; none if all
-    /// is right. Then more can be added. Error: Errc::cancelled.
-    [[nodiscard]] Result<std::vector<TreeFault>> finish(std::stop_token stop);
+    /// is right. Then more can be added. `phase_bytes`: waiting_bytes() when the phase began whose
+    /// progress this is; what was read since then counts at once. Error: Errc::cancelled.
+    [[nodiscard]] Result<std::vector<TreeFault>> finish(std::stop_token stop,
+                                                        std::uint64_t phase_bytes = 0);
 
 private:
     struct Item {

@@ -1,12 +1,12 @@
 #include "common/format/run_spec.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include <nlohmann/json.hpp>
 
 #include "common/core/errc.h"
+#include "common/core/numbers.h"
 #include "common/format/manifest.h"
 #include "common/trust/canonical_json.h"
 
@@ -188,9 +188,7 @@ void read_bound(Reader& reader, const char* key, std::optional<std::string>& out
     }
     std::string text;
     reader.text(key, text);
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || text.size() > 32) {
+    if (!parse_number<double>(text) || text.size() > 32) {
         return reader.complain(key, "is not a decimal number in quotes");
     }
     out = text;

@@ -38,6 +38,22 @@ Result<Fd> open_file(const fs::path& path, int flags, unsigned mode) {
     return fd;
 }
 
+Result<Fd> open_range(const fs::path& path, std::uint64_t offset, std::uint64_t bytes) {
+    auto fd = open_file(path, O_RDONLY | O_NOFOLLOW);
+    if (!fd) {
+        return fd;
+    }
+    struct stat info{};
+    if (::fstat(fd->get(), &info) != 0) {
+        return fail_errno("stat " + path.string());
+    }
+    const auto size = static_cast<std::uint64_t>(info.st_size);
+    if (!S_ISREG(info.st_mode) || size < bytes || offset > size - bytes) {
+        return fail(Errc::verification_failed, path.string() + " is shorter than its chunks");
+    }
+    return fd;
+}
+
 Result<> write_all(int fd, ByteSpan bytes, const fs::path& path) {
     while (!bytes.empty()) {
         const auto written = ::write(fd, bytes.data(), bytes.size());

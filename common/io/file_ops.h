@@ -32,6 +32,11 @@ private:
 /// Opens with O_CLOEXEC. `flags` and `mode` as for open(2).
 [[nodiscard]] Result<Fd> open_file(const std::filesystem::path& path, int flags,
                                    unsigned mode = 0600);
+/// A regular file that has `bytes` at `offset`, open for reading; a link is not followed. Reading a
+/// mapping beyond the end of its file would end the process, so ask this before mapping.
+/// Errors: errno; Errc::verification_failed when it is shorter or no regular file.
+[[nodiscard]] Result<Fd> open_range(const std::filesystem::path& path, std::uint64_t offset,
+                                    std::uint64_t bytes);
 [[nodiscard]] Result<> write_all(int fd, ByteSpan bytes, const std::filesystem::path& path);
 [[nodiscard]] Result<> pwrite_all(int fd, ByteSpan bytes, std::uint64_t offset,
                                   const std::filesystem::path& path);

@@ -6,7 +6,6 @@
 #include <numeric>
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include "common/core/errc.h"
 #include "common/core/sha256.h"
@@ -22,22 +21,10 @@ std::uint64_t total_bytes(std::span<const ChunkRef> chunks) {
 }
 
 Result<ChunkBytes> map_range(const fs::path& path, std::uint64_t offset, std::uint64_t bytes) {
-    const auto fd = open_file(path, O_RDONLY | O_NOFOLLOW);
-    if (!fd) {
-        return tl::unexpected(fd.error());
-    }
-    struct stat info{};
-    if (::fstat(fd->get(), &info) != 0) {
-        return fail_errno("stat " + path.string());
-    }
-    // Reading a mapping beyond the end of its file would end the process.
-    const auto size = static_cast<std::uint64_t>(info.st_size);
-    if (!S_ISREG(info.st_mode) || size < bytes || offset > size - bytes) {
-        return fail(Errc::verification_failed, path.string() + " is shorter than its chunks");
-    }
-    return MappedFile::map(fd->get(), offset, bytes, false, path).map([](MappedFile mapped) {
-        return ChunkBytes(std::move(mapped));
-    });
+    return open_range(path, offset, bytes)
+        .and_then(
+            [&](const Fd& fd) { return MappedFile::map(fd.get(), offset, bytes, false, path); })
+        .map([](MappedFile mapped) { return ChunkBytes(std::move(mapped)); });
 }
 
 } // namespace

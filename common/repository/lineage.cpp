@@ -3,16 +3,16 @@
 #include <algorithm>
 
 #include "common/core/errc.h"
+#include "common/trust/metadata.h"
 
 namespace slipway {
 namespace fs = std::filesystem;
 
 Result<LocalRepository> LocalRepository::open(const fs::path& directory, const fs::path& scratch) {
-    constexpr std::uint64_t root_bytes_max = 512ULL * 1024;
     LocalRepository repository;
     repository.directory_ = directory;
     repository.source_ = std::make_unique<RepositorySource>(directory.string());
-    const auto root = repository.source_->fetch_metadata("1.root.json", root_bytes_max);
+    const auto root = repository.source_->fetch_metadata("1.root.json", trust::limits::root_bytes);
     if (!root) {
         return root.error().code == Errc::not_found
                    ? fail(Errc::not_found, "no repository at " + directory.string() +

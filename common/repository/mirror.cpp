@@ -11,14 +11,15 @@
 #include "common/core/errc.h"
 #include "common/core/merkle.h"
 #include "common/io/file_ops.h"
+#include "common/trust/metadata.h"
 
 namespace slipway {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr auto metadata_bytes_max = trust::limits::targets_bytes; // The largest of them.
 using nlohmann::json;
 
-constexpr std::uint64_t metadata_bytes_max = 5'000'000; // docs/trust.md, limits.
 constexpr std::uint64_t range_bytes = 8ULL * 1024 * 1024;
 constexpr std::size_t lineage_depth_max = 16; // What publish() asks for chunks.
 constexpr std::size_t patches_by_default = 2;

@@ -3,9 +3,7 @@
 #include <new>
 #include <utility>
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/core/errc.h"
@@ -38,18 +36,9 @@ PatchRoom::PatchRoom(std::size_t skip, std::uint64_t base_bytes, std::uint64_t r
 
 Result<PatchRoom> PatchRoom::behind_file(const fs::path& path, std::uint64_t offset,
                                          std::uint64_t base_bytes, std::uint64_t raw_bytes) {
-    const auto fd = open_file(path, O_RDONLY | O_NOFOLLOW);
+    const auto fd = open_range(path, offset, base_bytes);
     if (!fd) {
         return tl::unexpected(fd.error());
-    }
-    struct stat info{};
-    if (::fstat(fd->get(), &info) != 0) {
-        return fail_errno("stat " + path.string());
-    }
-    // Reading a mapping beyond the end of its file would end the process.
-    const auto size = static_cast<std::uint64_t>(info.st_size);
-    if (!S_ISREG(info.st_mode) || size < base_bytes || offset > size - base_bytes) {
-        return fail(Errc::verification_failed, path.string() + " is shorter than its chunks");
     }
     const auto skip =
         static_cast<std::size_t>(offset % static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));

@@ -13,6 +13,7 @@
 #include "common/repository/lineage.h"
 #include "common/repository/mirror.h"
 #include "common/repository/workspace.h"
+#include "common/trust/metadata.h"
 
 namespace slipway {
 namespace fs = std::filesystem;
@@ -21,7 +22,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t part_bytes = 8ULL * 1024 * 1024;
-constexpr std::uint64_t timestamp_bytes_max = 16'384;
 constexpr unsigned lock_patience_ms = 600'000;
 
 struct Have {
@@ -169,7 +169,8 @@ private:
 
     Result<> commit() {
         phase("put in place", 0, 0);
-        return read_file(request_.mirror / "metadata" / "timestamp.json", timestamp_bytes_max)
+        return read_file(request_.mirror / "metadata" / "timestamp.json",
+                         trust::limits::timestamp_bytes)
             .and_then([&](const Bytes& timestamp) {
                 const HttpUpload upload{.method = "POST", .body = timestamp, .content_range = {}};
                 return http_.send(url_of("commit"), upload, patient_limits(), stop_);

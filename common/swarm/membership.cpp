@@ -6,13 +6,8 @@
 #include <optional>
 #include <string_view>
 
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
-
 #include "common/core/errc.h"
+#include "common/tls/openssl.h"
 
 namespace slipway::swarm {
 namespace {
@@ -26,24 +21,9 @@ using Certificate = std::shared_ptr<X509>;
 using Key = std::shared_ptr<EVP_PKEY>;
 using RevocationList = std::shared_ptr<X509_CRL>;
 
-struct FreeBio {
-    void operator()(BIO* bio) const { BIO_free(bio); }
-};
-using Bio = std::unique_ptr<BIO, FreeBio>;
-
 tl::unexpected<Error> refuse(std::string why) {
     ERR_clear_error();
     return fail(Errc::usage, std::move(why));
-}
-
-Bio bio_over(std::string_view text) {
-    return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
-std::string read_all(BIO* bio) {
-    char* data = nullptr;
-    const auto size = BIO_get_mem_data(bio, &data);
-    return {data, static_cast<std::size_t>(size)};
 }
 
 // All objects of one kind in a PEM text; text between them is skipped, as everywhere.
@@ -54,7 +34,7 @@ Result<std::vector<std::shared_ptr<T>>> read_pem(const std::string& text, std::s
     if (text.size() > pem_bytes_max) {
         return refuse(std::string(what) + ": more than 64 MiB");
     }
-    const auto bio = bio_over(text);
+    const auto bio = tls::bio_over(as_bytes(text));
     while (T* one = read(bio.get(), nullptr, nullptr, nullptr)) {
         found.emplace_back(one, free);
         if (found.size() > count_max) {
@@ -68,11 +48,6 @@ Result<std::vector<std::shared_ptr<T>>> read_pem(const std::string& text, std::s
     }
     ERR_clear_error();
     return found;
-}
-
-// Who keeps the key encrypted decrypts it before it comes here; never asks on a terminal.
-int no_passphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*data*/) {
-    return 0;
 }
 
 // The PEM blocks of private keys. OpenSSL 3.0's reader of keys may swallow what follows the first.
@@ -94,8 +69,9 @@ std::vector<std::string> key_blocks(const std::string& text) {
 Result<std::vector<Key>> read_keys(const std::string& text) {
     std::vector<Key> keys;
     for (const auto& block : key_blocks(text)) {
-        const auto bio = bio_over(block);
-        Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
+        const auto bio = tls::bio_over(as_bytes(block));
+        Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, tls::no_passphrase, nullptr),
+                EVP_PKEY_free);
         if (!key || keys.size() >= certificates_max) {
             return refuse("private keys for swarms: key " + std::to_string(keys.size() + 1) +
                           " is malformed, needs a passphrase or is one too many");
@@ -106,9 +82,9 @@ Result<std::vector<Key>> read_keys(const std::string& text) {
 }
 
 std::string pem_of(X509& certificate) {
-    const Bio bio(BIO_new(BIO_s_mem()));
+    const tls::BioHandle bio(BIO_new(BIO_s_mem()));
     PEM_write_bio_X509(bio.get(), &certificate);
-    return read_all(bio.get());
+    return tls::contents_of(bio.get());
 }
 
 Sha256Digest digest_of(const X509& certificate) {
@@ -126,17 +102,16 @@ bool signed_by(X509& certificate, X509& authority) {
 }
 
 std::string serial_of(const ASN1_INTEGER& serial) {
-    const std::unique_ptr<BIGNUM, void (*)(BIGNUM*)> number(ASN1_INTEGER_to_BN(&serial, nullptr),
-                                                            BN_free);
+    const tls::NumberHandle number(ASN1_INTEGER_to_BN(&serial, nullptr));
     const std::unique_ptr<char, void (*)(char*)> text(BN_bn2hex(number.get()),
                                                       [](char* owned) { OPENSSL_free(owned); });
     return text.get();
 }
 
 std::string date_of(const ASN1_TIME& time) {
-    const Bio bio(BIO_new(BIO_s_mem()));
+    const tls::BioHandle bio(BIO_new(BIO_s_mem()));
     ASN1_TIME_print(bio.get(), &time);
-    return read_all(bio.get());
+    return tls::contents_of(bio.get());
 }
 
 // <0: the date is before `now`.
@@ -316,10 +291,8 @@ Result<> take_lists(const Parsed& parsed, WallTime now,
 } // namespace
 
 bool names_every_swarm(const X509& certificate) {
-    const std::unique_ptr<GENERAL_NAMES, void (*)(GENERAL_NAMES*)> names(
-        static_cast<GENERAL_NAMES*>(
-            X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)),
-        GENERAL_NAMES_free);
+    const tls::NamesHandle names(static_cast<GENERAL_NAMES*>(
+        X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
     for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
         const auto* const name = sk_GENERAL_NAME_value(names.get(), i);
         if (name->type == GEN_DNS && ASN1_STRING_length(name->d.dNSName) == 1 &&
@@ -335,9 +308,9 @@ bool is_revoked(const Membership& membership, const X509& certificate) {
 }
 
 std::string describe_certificate(const X509& certificate) {
-    const Bio bio(BIO_new(BIO_s_mem()));
+    const tls::BioHandle bio(BIO_new(BIO_s_mem()));
     X509_NAME_print_ex(bio.get(), X509_get_subject_name(&certificate), 0, XN_FLAG_RFC2253);
-    return printable(read_all(bio.get())) + " (serial " +
+    return printable(tls::contents_of(bio.get())) + " (serial " +
            serial_of(*X509_get0_serialNumber(&certificate)) + ")";
 }
 

@@ -3,8 +3,6 @@
 #include <condition_variable>
 #include <mutex>
 
-#include <sys/stat.h>
-
 #include "common/core/errc.h"
 #include "common/io/file_ops.h"
 #include "common/io/log.h"
@@ -28,7 +26,7 @@ Result<std::string> read_text(const std::filesystem::path& file) {
 
 Result<std::shared_ptr<TlsWatch>> TlsWatch::start(const tls::TlsFiles& files) {
     std::shared_ptr<TlsWatch> watch(new TlsWatch(files));
-    watch->seen_ = watch->stamps();
+    watch->seen_ = tls::stamps_of(files);
     auto made = watch->read().and_then([](const TlsMaterial& material) {
         return SwarmTls::make(material, std::chrono::system_clock::now());
     });
@@ -54,22 +52,6 @@ Result<std::shared_ptr<TlsWatch>> TlsWatch::start(const tls::TlsFiles& files) {
     return watch;
 }
 
-TlsWatch::Stamps TlsWatch::stamps() const {
-    Stamps all{};
-    const std::array<const std::filesystem::path*, 4> files = {&files_.certificate, &files_.key,
-                                                               &files_.authority, &files_.revoked};
-    for (std::size_t i = 0; i < files.size(); ++i) {
-        struct stat info{};
-        if (::stat(files.at(i)->c_str(), &info) == 0) {
-            constexpr std::int64_t ns_per_s = 1'000'000'000;
-            all.at(i) = {static_cast<std::int64_t>(info.st_dev),
-                         static_cast<std::int64_t>(info.st_ino), info.st_size,
-                         info.st_mtim.tv_sec * ns_per_s + info.st_mtim.tv_nsec};
-        }
-    }
-    return all;
-}
-
 Result<TlsMaterial> TlsWatch::read() const {
     TlsMaterial material;
     const std::pair<const std::filesystem::path*, std::string*> parts[] = {
@@ -88,7 +70,7 @@ Result<TlsMaterial> TlsWatch::read() const {
 }
 
 void TlsWatch::look() {
-    const auto stamps_now = stamps();
+    const auto stamps_now = tls::stamps_of(files_);
     if (stamps_now == seen_) {
         return;
     }

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <array>
-#include <cstdint>
 #include <memory>
 #include <thread>
 
@@ -24,18 +22,14 @@ public:
     [[nodiscard]] std::shared_ptr<const SwarmTls> tls() const { return tls_; }
 
 private:
-    using Stamp = std::array<std::int64_t, 4>; ///< Device, inode, length, time of change.
-    using Stamps = std::array<Stamp, 4>;
-
     explicit TlsWatch(const tls::TlsFiles& files) : files_(files) {}
-    [[nodiscard]] Stamps stamps() const;
     [[nodiscard]] Result<TlsMaterial> read() const;
     void look();
     void tell_warnings() const;
 
     const tls::TlsFiles files_;
     std::shared_ptr<SwarmTls> tls_;
-    Stamps seen_{};
+    tls::FileStamps seen_{};
     std::jthread thread_; ///< Last: it uses the others.
 };
 

@@ -191,16 +191,6 @@ Result<std::shared_ptr<const Loaded>> load_files(const TlsFiles& files) {
 
 } // namespace
 
-Result<> check_complete(const TlsFiles& files) {
-    const bool none = files.certificate.empty() && files.key.empty() && files.authority.empty();
-    const bool all = !files.certificate.empty() && !files.key.empty() && !files.authority.empty();
-    if ((none && files.revoked.empty()) || all) {
-        return {};
-    }
-    return fail(Errc::usage, "--tls-cert, --tls-key and --tls-ca belong together (and --tls-crl "
-                             "goes with them)");
-}
-
 Result<std::shared_ptr<Credentials>> Credentials::load(TlsFiles files) {
     if (!files.given()) {
         return fail(Errc::usage, "--tls-cert, --tls-key and --tls-ca are needed");
@@ -209,7 +199,7 @@ Result<std::shared_ptr<Credentials>> Credentials::load(TlsFiles files) {
         return tl::unexpected(complete.error());
     }
     std::shared_ptr<Credentials> credentials(new Credentials(std::move(files)));
-    credentials->seen_ = credentials->stamps();
+    credentials->seen_ = stamps_of(credentials->files_);
     return load_files(credentials->files_).map([&](std::shared_ptr<const Loaded> loaded) {
         credentials->loaded_ = std::move(loaded);
         return std::move(credentials);
@@ -218,32 +208,15 @@ Result<std::shared_ptr<Credentials>> Credentials::load(TlsFiles files) {
 
 Credentials::~Credentials() = default;
 
-Credentials::Stamps Credentials::stamps() const {
-    Stamps all{};
-    std::size_t number = 0;
-    for (const auto* path :
-         {&files_.certificate, &files_.key, &files_.authority, &files_.revoked}) {
-        struct stat info{};
-        if (::stat(path->c_str(), &info) == 0) {
-            constexpr std::int64_t nanoseconds = 1'000'000'000;
-            all.at(number) = {static_cast<std::int64_t>(info.st_dev),
-                              static_cast<std::int64_t>(info.st_ino), info.st_size,
-                              info.st_mtim.tv_sec * nanoseconds + info.st_mtim.tv_nsec};
-        }
-        ++number;
-    }
-    return all;
-}
-
 std::shared_ptr<const Credentials::Loaded> Credentials::current() {
     const std::scoped_lock lock(mutex_);
-    const auto before = stamps();
+    const auto before = stamps_of(files_);
     if (before == seen_) {
         return loaded_;
     }
     auto loaded = load_files(files_);
     // A file that changed while it was read is looked at again next time.
-    seen_ = stamps() == before ? before : Stamps{};
+    seen_ = stamps_of(files_) == before ? before : FileStamps{};
     if (loaded) {
         loaded_ = std::move(*loaded);
         log_event(LogLevel::info, "tls.reloaded", {{"identity", loaded_->identity.text()}});

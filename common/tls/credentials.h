@@ -1,7 +1,5 @@
 #pragma once
 
-#include <array>
-#include <cstdint>
 #include <memory>
 #include <mutex>
 
@@ -46,13 +44,9 @@ private:
     explicit Credentials(TlsFiles files) : files_(std::move(files)) {}
     [[nodiscard]] std::shared_ptr<const Loaded> current();
 
-    using Stamp = std::array<std::int64_t, 4>; ///< Device, inode, length, time of change.
-    using Stamps = std::array<Stamp, 4>;
-    [[nodiscard]] Stamps stamps() const;
-
     const TlsFiles files_;
     std::mutex mutex_;
-    Stamps seen_{};
+    FileStamps seen_{};
     std::shared_ptr<const Loaded> loaded_;
 };
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <filesystem>
 
 #include "common/core/result.h"
@@ -21,5 +23,10 @@ struct TlsFiles {
 
 /// Errc::usage if some of the three that belong together are missing.
 [[nodiscard]] Result<> check_complete(const TlsFiles& files);
+
+/// What tells whether one of the files was replaced: device, inode, length, time of change of each.
+/// Zeros for one that is not there.
+using FileStamps = std::array<std::array<std::int64_t, 4>, 4>;
+[[nodiscard]] FileStamps stamps_of(const TlsFiles& files);
 
 } // namespace slipway::tls

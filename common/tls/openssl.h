@@ -1,6 +1,6 @@
 #pragma once
 
-// Owners for OpenSSL's objects. Included by this room's .cpp files only.
+// Owners for OpenSSL's objects. Included by .cpp files only.
 
 #include <memory>
 #include <string>

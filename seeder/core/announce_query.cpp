@@ -1,6 +1,6 @@
-#include <charconv>
 
 #include "common/core/errc.h"
+#include "common/core/numbers.h"
 #include "seeder/core/tracker.h"
 
 namespace slipway::seeder {
@@ -57,12 +57,12 @@ Result<> for_each_parameter(std::string_view query, const Visit& visit) {
 }
 
 template <typename Number>
-Result<> parse_number(std::string_view key, const std::string& text, Number& out) {
-    const auto* const end = text.data() + text.size();
-    const auto [stopped, error] = std::from_chars(text.data(), end, out);
-    if (error != std::errc() || stopped != end || text.empty()) {
+Result<> read_number(std::string_view key, const std::string& text, Number& out) {
+    const auto number = parse_number<Number>(text);
+    if (!number) {
         return fail(Errc::usage, "announce: " + std::string(key) + " is not a number in range");
     }
+    out = *number;
     return {};
 }
 
@@ -107,13 +107,13 @@ Result<Announce> parse_announce(std::string_view query,
                 return parse_hash(key, value, announce.id);
             }
             if (key == "port") {
-                return parse_number(key, value, announce.peer.port);
+                return read_number(key, value, announce.peer.port);
             }
             if (key == "left") {
-                return parse_number(key, value, announce.left);
+                return read_number(key, value, announce.left);
             }
             if (key == "numwant") {
-                return parse_number(key, value, announce.peers_wanted);
+                return read_number(key, value, announce.peers_wanted);
             }
             if (key == "event") {
                 announce.event = event_of(value);

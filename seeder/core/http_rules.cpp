@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include <arpa/inet.h>
 
 #include "common/core/errc.h"
+#include "common/core/numbers.h"
 
 namespace slipway::seeder {
 namespace {
@@ -14,14 +14,6 @@ namespace {
 bool is_path_character(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            std::string_view("/._+~-").find(c) != std::string_view::npos;
-}
-
-std::optional<std::uint64_t> number(std::string_view text) {
-    std::uint64_t value = 0;
-    const auto* const end = text.data() + text.size();
-    const auto [stopped, error] = std::from_chars(text.data(), end, value);
-    return error == std::errc() && stopped == end && !text.empty() ? std::optional(value)
-                                                                   : std::nullopt;
 }
 
 } // namespace
@@ -53,8 +45,8 @@ std::optional<FileRange> range_to_send(std::string_view header, std::uint64_t fi
     if (dash == std::string_view::npos) {
         return whole;
     }
-    const auto first = number(header.substr(0, dash));
-    const auto last = number(header.substr(dash + 1));
+    const auto first = parse_number<std::uint64_t>(header.substr(0, dash));
+    const auto last = parse_number<std::uint64_t>(header.substr(dash + 1));
     if (dash == 0) { // "-500": the last 500 bytes.
         if (!last) {
             return whole;
@@ -85,7 +77,7 @@ Result<ListenAddress> parse_listen_address(std::string_view text) {
         return refused();
     }
     auto host = std::string(text.substr(0, colon));
-    const auto port = number(text.substr(colon + 1));
+    const auto port = parse_number<std::uint64_t>(text.substr(colon + 1));
     if (host == "localhost") {
         host = "127.0.0.1";
     }

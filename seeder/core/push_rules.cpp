@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "common/core/errc.h"
+#include "common/core/numbers.h"
+#include "common/trust/metadata.h"
 #include "seeder/core/http_rules.h"
 
 namespace slipway::seeder {
@@ -13,19 +14,11 @@ namespace {
 constexpr std::string_view prefix = "/v1/push";
 constexpr std::size_t digest_digits = 64;
 
-std::optional<std::uint64_t> number(std::string_view text) {
-    std::uint64_t value = 0;
-    const auto* const end = text.data() + text.size();
-    const auto [stopped, error] = std::from_chars(text.data(), end, value);
-    return error == std::errc() && stopped == end && !text.empty() ? std::optional(value)
-                                                                   : std::nullopt;
-}
-
 // "17.targets.json": what a version number leads never changes; timestamp.json comes with the
 // request that ends a push, never alone.
 bool is_versioned_metadata(std::string_view name) {
     const auto dot = name.find('.');
-    if (dot == std::string_view::npos || !number(name.substr(0, dot))) {
+    if (dot == std::string_view::npos || !parse_number<std::uint64_t>(name.substr(0, dot))) {
         return false;
     }
     constexpr std::string_view suffix = ".json";
@@ -72,7 +65,7 @@ std::uint64_t push_bytes_max(PushKind kind) {
     case PushKind::target:
         return 64ULL * 1024 * 1024;
     case PushKind::metadata:
-        return 5'000'000; // docs/trust.md, limits.
+        return trust::limits::targets_bytes;
     }
     return 0;
 }
@@ -85,9 +78,9 @@ std::optional<PushRange> push_range(std::string_view header) {
         slash == std::string_view::npos || slash < dash) {
         return std::nullopt;
     }
-    const auto first = number(header.substr(unit.size(), dash - unit.size()));
-    const auto last = number(header.substr(dash + 1, slash - dash - 1));
-    const auto total = number(header.substr(slash + 1));
+    const auto first = parse_number<std::uint64_t>(header.substr(unit.size(), dash - unit.size()));
+    const auto last = parse_number<std::uint64_t>(header.substr(dash + 1, slash - dash - 1));
+    const auto total = parse_number<std::uint64_t>(header.substr(slash + 1));
     if (!first || !last || !total || *first > *last || *last >= *total ||
         *last - *first >= push_request_bytes_max) {
         return std::nullopt;

@@ -5,6 +5,7 @@
 #include "common/core/errc.h"
 #include "common/io/blocking.h"
 #include "common/io/log.h"
+#include "common/trust/metadata.h"
 #include "seeder/io/http_connection.h"
 #include "seeder/io/push_commit.h"
 
@@ -14,7 +15,6 @@ namespace http = beast::http;
 namespace {
 
 constexpr std::size_t receive_bytes = 256UL * 1024;
-constexpr std::uint64_t timestamp_bytes_max = 16'384; // docs/trust.md, limits.
 
 http::status status_of(const Error& error) {
     if (error.code == Errc::verification_failed) {
@@ -210,7 +210,7 @@ net::awaitable<bool> Connection::finish_push(Parser& parser, PushObject object) 
 net::awaitable<bool> Connection::commit(Parser& parser) {
     const auto& request = parser.get();
     const auto length = parser.content_length();
-    if (!length || *length == 0 || *length > timestamp_bytes_max) {
+    if (!length || *length == 0 || *length > trust::limits::timestamp_bytes) {
         co_return co_await send_text(request, http::status::bad_request, "text/plain",
                                      "a commit carries the new timestamp.json\n");
     }

@@ -10,14 +10,13 @@
 #include "common/format/pack.h"
 #include "common/repository/layout.h"
 #include "common/repository/workspace.h"
+#include "common/trust/metadata.h"
 
 namespace slipway::seeder {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr unsigned lock_patience_ms = 10'000;
-constexpr std::uint64_t root_bytes_max = 512'000;
-constexpr std::uint64_t timestamp_bytes_max = 16'384;
 
 /// The repository as it will be: what was sent in front of what is there.
 class StagedSource final : public trust::MetadataSource {
@@ -80,7 +79,7 @@ private:
     Result<> load_before() {
         trust::DirectorySource repository(store_.repository() / "metadata");
         trust::Client client(trust_, repository, trust::TimePoint{});
-        return repository.fetch_metadata("1.root.json", root_bytes_max)
+        return repository.fetch_metadata("1.root.json", trust::limits::root_bytes)
             .and_then([&](const Bytes& root) { return client.trust_root(root); })
             .and_then([&] { return client.refresh(); })
             .and_then([&] { return targets_of(client); })
@@ -88,11 +87,12 @@ private:
     }
 
     Result<> follow() {
-        const auto known = read_file(trust_ / "timestamp.json", timestamp_bytes_max);
+        const auto known = read_file(trust_ / "timestamp.json", trust::limits::timestamp_bytes);
         trust::Client client(trust_, source_, push_.now);
         return client.refresh()
             .and_then([&]() -> Result<> {
-                const auto accepted = read_file(trust_ / "timestamp.json", timestamp_bytes_max);
+                const auto accepted =
+                    read_file(trust_ / "timestamp.json", trust::limits::timestamp_bytes);
                 if (known && accepted && *known == *accepted) {
                     return fail(Errc::failed,
                                 "the timestamp that was sent is not newer than the repository's: "

@@ -172,20 +172,24 @@ class Fleet:
         return context
 
 
+def serve_http(test, handler):
+    """A server that answers by `handler` until the test ends, and its URL."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    for last in (thread.join, server.server_close, server.shutdown):
+        test.addCleanup(last)
+    return server, f"http://127.0.0.1:{server.server_address[1]}"
+
+
 class FileServer:
     """A plain web server over a directory. `change(path, body)` may alter what is served; with
     `break_after`, a body is cut off after so many bytes."""
 
     def __init__(self, test, directory, change=None):
         handler = functools.partial(_Handler, str(directory), change)
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server, self.url = serve_http(test, handler)
         self.requests = self.server.requests = []
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        thread.start()
-        test.addCleanup(thread.join)
-        test.addCleanup(self.server.server_close)
-        test.addCleanup(self.server.shutdown)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -258,8 +262,8 @@ class Case(unittest.TestCase):
             self.assertEqual(outcome.status, status, str(outcome))
         return outcome
 
-    def slipway(self, *args, **options):
-        return self.run_program("slipway", *args, **options)
+    def slipway(self, *args, program="slipway", **options):
+        return self.run_program(program, *args, **options)
 
     def agent(self, *args, **options):
         return self.run_program("slipway-agent", *args, **options)

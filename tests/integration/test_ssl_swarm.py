@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 
-from harness import BIN, DONE, FAILED, Case, Process, main, noise, write
+from harness import BIN, DONE, FAILED, Case, Process, main, noise, serve_http, write
 
 HANDSHAKE = b"\x13BitTorrent protocol"
 
@@ -297,13 +297,7 @@ class MaliciousTracker:
             def log_message(self, *_):
                 pass
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        test.addCleanup(thread.join)
-        test.addCleanup(server.server_close)
-        test.addCleanup(server.shutdown)
+        _, self.url = serve_http(test, Handler)
 
 
 if __name__ == "__main__":

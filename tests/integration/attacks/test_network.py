@@ -10,7 +10,7 @@ import urllib.parse
 
 import test_ssl_swarm
 from attack_case import AttackCase
-from harness import FAILED, VERIFICATION_FAILED, FileServer, Fleet, Seeder, main, noise
+from harness import FAILED, VERIFICATION_FAILED, FileServer, Fleet, Seeder, main, noise, serve_http
 
 ONLINE = ("timestamp.json", "3.snapshot.json", "3.targets.json")
 
@@ -51,12 +51,8 @@ class Pouring:
             def log_message(self, *_):
                 pass
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        for last in (thread.join, server.server_close, server.shutdown, self.over.set):
-            test.addCleanup(last)
+        _, self.url = serve_http(test, Handler)
+        test.addCleanup(self.over.set)
 
 
 class MaliciousMirror(AttackCase):
