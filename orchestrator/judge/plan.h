@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/core/result.h"
+
+namespace slipway::orchestrator::judge {
+
+inline constexpr std::size_t metrics_max = 32;
+inline constexpr std::size_t hosts_max =
+    512; ///< Of each group. Of a larger one pass a random part.
+inline constexpr std::size_t buckets_max = 64;
+inline constexpr std::uint32_t looks_limit = 100'000;
+inline constexpr std::size_t name_bytes_max = 255;
+
+enum class Kind : std::uint8_t {
+    count,    ///< Events and what they were among: errors of requests, crashes of host seconds.
+    value,    ///< One number of a host and an interval: a p99 in ms, a mean, bytes of memory.
+    quantile, ///< Of a latency histogram: counts in buckets, of which the judge takes a quantile.
+};
+enum class Direction : std::uint8_t { higher_is_worse, lower_is_worse };
+
+/// How one metric is judged. The defaults suit a latency; for a count see count_rules().
+struct MetricRules {
+    std::string name; ///< Unique in the plan, 1 to 255 bytes.
+    Kind kind = Kind::value;
+    Direction direction = Direction::higher_is_worse; ///< A count is always worse when higher.
+    /// Readings of counts and buckets grow since the process began (Prometheus counters), or hold
+    /// what was added since the reading before.
+    bool cumulative = true;
+
+    /// A canary up to this much worse than the baseline never fails: 0.03 is 3 %, 0.25 of a count a
+    /// rate 1.25 times the baseline's.
+    double tolerated = 0.03;
+    /// A canary this much worse or more does not pass, but for one in 1 / Plan::miss_max times.
+    double harm_max = 0.15;
+    /// The canary must not be beyond this value or rate, whatever the baseline does.
+    std::optional<double> limit;
+    /// For values: so many intervals in a row must be beyond the limit.
+    std::uint32_t limit_looks = 3;
+    /// For counts: a rate under this does not matter, so that no error at all can pass. 0: none is.
+    double negligible_rate = 0;
+    /// A host's first seconds with its release, which caches and compilers need, do not count.
+    std::uint32_t warm_up_s = 300;
+
+    double quantile = 0.99;            ///< For Kind::quantile.
+    std::vector<double> bucket_bounds; ///< Upper bounds that grow; one more bucket is above them.
+    double samples_min = 20;           ///< Fewer in a host's interval give no quantile.
+    bool operator==(const MetricRules&) const = default;
+};
+/// Rules for errors among requests: tolerated 1.25 times, harmful from 2 times on, a warm-up of 60
+/// s, one in 10 000 negligible.
+[[nodiscard]] MetricRules count_rules(std::string name);
+
+/// What is compared, and how sure the judge must be. Fixed for a gate: a group that grows is
+/// another plan and another judge. The canary and the baseline hosts must have been picked at
+/// random from the same hosts (of each failure domain): the comparison rests on it.
+struct Plan {
+    std::vector<std::string> canary;
+    std::vector<std::string> baseline; ///< On the old release at the same time.
+    std::vector<MetricRules> metrics;
+
+    /// Of all healthy canaries so many may fail, over all metrics and looks of this plan. With
+    /// several gates in a deployment give each its share.
+    double false_alarm_max = 0.005;
+    /// Of canaries that are harm_max worse so many may pass.
+    double miss_max = 0.01;
+    std::uint64_t started_s = 0;   ///< Unix time from which on data count.
+    std::uint32_t interval_s = 60; ///< One look's data. Readings come at least so often.
+    std::uint32_t looks_max = 720; ///< When they are used up without a verdict, it stays open.
+    std::uint32_t bake_looks = 60; ///< No pass before so many looks have data of both groups.
+    std::uint32_t late_looks = 2;  ///< Readings may be so late, 0 to 8.
+    double data_min = 0.9;         ///< A pass needs so much of each group's readings to be there.
+    /// So many hosts of the canary may be ill for reasons of their own; groups under 3 allow for
+    /// none.
+    std::uint32_t ill_hosts = 1;
+    bool operator==(const Plan&) const = default;
+};
+/// Whether a plan can be judged. Error: usage, and what is wrong with which metric or host.
+[[nodiscard]] Result<> check(const Plan& plan);
+
+} // namespace slipway::orchestrator::judge
