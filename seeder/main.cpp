@@ -7,13 +7,13 @@
 #include <nlohmann/json.hpp>
 
 #include "common/core/errc.h"
+#include "common/http/listen_address.h"
 #include "common/io/blocking.h"
 #include "common/io/log.h"
 #include "common/swarm/pack_session.h"
 #include "common/swarm/tls_watch.h"
 #include "common/tls/credentials.h"
 #include "common/tls/flags.h"
-#include "seeder/core/http_rules.h"
 #include "seeder/core/tracker.h"
 #include "seeder/io/http_server.h"
 #include "seeder/io/metadata_renewal.h"
@@ -36,8 +36,8 @@ struct Options {
     bool json = false;
 };
 
-Result<ListenAddress> checked_address(const Options& options) {
-    auto address = parse_listen_address(options.listen);
+Result<http::ListenAddress> checked_address(const Options& options) {
+    auto address = http::parse_listen_address(options.listen);
     if (address && !address->loopback && !options.open && !options.tls.given()) {
         return fail(
             Errc::usage,
@@ -100,11 +100,11 @@ MetadataRenewalOptions renewal_options(const Options& options) {
 }
 
 // Scripts read this line to learn the ports; it is the first one on standard output.
-void announce_ports(const Options& options, const ListenAddress& address, std::uint16_t http_port,
-                    std::uint16_t bittorrent_port) {
+void announce_ports(const Options& options, const http::ListenAddress& address,
+                    std::uint16_t http_port, std::uint16_t bittorrent_port) {
     const std::string scheme = options.tls.given() ? "https" : "http";
-    const auto http = host_port(address.ip, http_port);
-    const auto bittorrent = host_port(address.ip, bittorrent_port);
+    const auto http = http::host_port(address.ip, http_port);
+    const auto bittorrent = http::host_port(address.ip, bittorrent_port);
     if (options.json) {
         const nlohmann::json line = {
             {"event", "listening"}, {scheme, http}, {"bittorrent", bittorrent}};
@@ -128,7 +128,7 @@ Result<> run(const Options& options) {
         return tl::unexpected(credentials.error());
     }
     swarm::SessionOptions swarms;
-    swarms.listen = host_port(address->ip, options.bittorrent_port);
+    swarms.listen = http::host_port(address->ip, options.bittorrent_port);
     swarms.upload_bytes_per_s_max = options.upload_bytes_per_s_max;
     std::shared_ptr<swarm::TlsWatch> tls_watch;
     if (options.tls.given()) {
@@ -150,7 +150,7 @@ Result<> run(const Options& options) {
     HttpServer server({.repository = options.repository,
                        .region = options.region,
                        .bittorrent_port = (*session)->port(),
-                       .credentials = std::move(*credentials),
+                       .http = {.credentials = std::move(*credentials)},
                        .metrics_text = [&] { return metrics.text((*session)->uploaded_bytes()); }},
                       tracker, metrics, pool);
     if (auto listening = server.listen(io, *address); !listening) {

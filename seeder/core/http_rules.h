@@ -5,8 +5,6 @@
 #include <string>
 #include <string_view>
 
-#include "common/core/result.h"
-
 namespace slipway::seeder {
 
 /// The repository file that an HTTP path asks for, relative to the repository, or nothing: only
@@ -26,15 +24,5 @@ struct FileRange {
 /// behind the end: nothing, which is a 416.
 [[nodiscard]] std::optional<FileRange> range_to_send(std::string_view header,
                                                      std::uint64_t file_bytes);
-
-/// "HOST:PORT" or "[V6]:PORT", numeric.
-struct ListenAddress {
-    std::string ip;
-    std::uint16_t port = 0;
-    bool loopback = false;
-};
-[[nodiscard]] Result<ListenAddress> parse_listen_address(std::string_view text);
-/// The same for "IP:PORT" in a URL: IPv6 in brackets.
-[[nodiscard]] std::string host_port(const std::string& ip, std::uint16_t port);
 
 } // namespace slipway::seeder

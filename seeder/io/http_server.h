@@ -6,9 +6,8 @@
 #include <stop_token>
 #include <string>
 
+#include "common/http/server.h"
 #include "common/io/asio.h"
-#include "common/tls/credentials.h"
-#include "seeder/core/half_open.h"
 #include "seeder/core/http_rules.h"
 #include "seeder/core/tracker.h"
 #include "seeder/io/seeder_metrics.h"
@@ -17,19 +16,11 @@ namespace slipway::seeder {
 
 struct HttpServerOptions {
     std::filesystem::path repository;
-    std::string region;                  ///< Empty: none.
-    std::uint16_t bittorrent_port = 0;   ///< Of this seeder's swarm session.
-    std::size_t connections_max = 2'000; ///< Beyond it new connections are closed at once.
-    std::chrono::seconds idle_timeout{60};
-    /// The TLS of this server; none: plain text, and everyone who reaches it may read.
-    std::shared_ptr<tls::Credentials> credentials;
-    HalfOpen::Limits half_open{}; ///< Of connections whose TLS handshake is not done.
-    std::chrono::seconds handshake_timeout{10};
-    /// A certificate is looked at when a connection begins; so it does not stand for ever.
-    std::chrono::minutes connection_age_max{10};
+    std::string region;                ///< Empty: none.
+    std::uint16_t bittorrent_port = 0; ///< Of this seeder's swarm session.
+    http::ServerOptions http{}; ///< No credentials: plain text, and everyone who reaches it reads.
     std::size_t push_uploads_max = 8;          ///< Of all publishers, at one time.
     std::chrono::hours push_age_max{24};       ///< An upload that nobody goes on with is removed.
-    std::chrono::seconds send_timeout{30};     ///< For each 256 KiB.
     std::function<std::string()> metrics_text; ///< What /metrics answers.
 };
 
@@ -38,9 +29,7 @@ struct HttpServerOptions {
 ///
 /// With credentials publishers may push (docs/transport.md), and it speaks TLS 1.3 only, and
 /// whoever has no certificate of the fleet is not answered at all, `/healthz` included. What each
-/// role may ask is authorize()'s to say; a wrong role gets 403 and the reason. When the
-/// credentials' files change, or a connection is `connection_age_max` old, its answer in progress
-/// is sent whole and it is closed then, so that the next one is checked anew.
+/// role may ask is authorize()'s to say; a wrong role gets 403 and the reason.
 ///
 /// Threads: everything runs on the io thread; files are read on `pool`. `tracker` is used on the io
 /// thread only; it, `metrics` and `pool` must outlive the coroutine.
@@ -50,7 +39,7 @@ public:
                net::thread_pool& pool);
 
     /// Binds. Errors: the errno of bind(2), naming the address.
-    [[nodiscard]] Result<> listen(net::io_context& io, const ListenAddress& address);
+    [[nodiscard]] Result<> listen(net::io_context& io, const http::ListenAddress& address);
     [[nodiscard]] std::uint16_t port() const;
 
     /// Accepts until `stop`; then closes every connection and returns when they are gone.
@@ -61,10 +50,11 @@ public:
     /// The server must outlive the coroutine.
     net::awaitable<void> expire_pushes(std::stop_token stop);
 
-    struct Shared; ///< What the connections share; complete in http_shared.h.
+    struct Shared; ///< What the answers share; complete in http_shared.h.
 
 private:
     std::shared_ptr<Shared> shared_;
+    http::Server server_;
 };
 
 } // namespace slipway::seeder

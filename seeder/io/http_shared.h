@@ -1,14 +1,12 @@
 #pragma once
 
-// What the server and its connections share; included by their .cpp files only.
+// What the answers of a server share; included by their .cpp files only.
 
 #include <memory>
-#include <optional>
 #include <set>
 #include <utility>
 
 #include "common/io/file_ops.h"
-#include "seeder/core/log_allowance.h"
 #include "seeder/io/http_server.h"
 #include "seeder/io/push_store.h"
 
@@ -26,7 +24,6 @@ struct HttpServer::Shared {
     Shared(HttpServerOptions given, Tracker& tracker_used, SeederMetrics& metrics_used,
            net::thread_pool& pool_used)
         : options(std::move(given)), tracker(tracker_used), metrics(metrics_used), pool(pool_used),
-          half_open(options.half_open),
           pushes{PushStore(options.repository), options.push_uploads_max} {}
 
     HttpServerOptions options;
@@ -34,16 +31,7 @@ struct HttpServer::Shared {
     SeederMetrics& metrics;
     net::thread_pool& pool;
     Fd directory;
-    std::optional<net::ip::tcp::acceptor> acceptor;
-    HalfOpen half_open;
     PushDesk pushes;
-    std::size_t connections = 0;
-    LogAllowance refusals{20, std::chrono::seconds(10)}; ///< Lines about strangers.
 };
-
-/// Runs one connection to its end.
-net::awaitable<void> serve_connection(net::ip::tcp::socket socket,
-                                      std::shared_ptr<HttpServer::Shared> shared,
-                                      std::stop_token stop);
 
 } // namespace slipway::seeder

@@ -17,6 +17,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     (void)repository_path(text);
     (void)range_to_send(text, 1'000);
-    (void)parse_listen_address(text);
     return 0;
 }

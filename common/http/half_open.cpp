@@ -1,8 +1,8 @@
-#include "seeder/core/half_open.h"
+#include "common/http/half_open.h"
 
 #include <cassert>
 
-namespace slipway::seeder {
+namespace slipway::http {
 
 bool HalfOpen::enter(const std::string& address) {
     if (count_ >= limits_.all) {
@@ -26,4 +26,4 @@ void HalfOpen::leave(const std::string& address) {
     }
 }
 
-} // namespace slipway::seeder
+} // namespace slipway::http

@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-namespace slipway::seeder {
+namespace slipway::http {
 
 /// Counts connections that have not yet shown who they are, in all and for each address, so that
 /// strangers who connect and say nothing take neither memory without end nor the places of those
@@ -28,4 +28,4 @@ private:
     std::map<std::string, std::size_t> by_address_; ///< No more entries than `limits_.all`.
 };
 
-} // namespace slipway::seeder
+} // namespace slipway::http

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace slipway::seeder {
+namespace slipway::http {
 
 /// Lets so many lines through in each window of time, so that strangers cannot fill the journal.
 /// Pure.
@@ -38,4 +38,4 @@ private:
     std::uint64_t dropped_ = 0;
 };
 
-} // namespace slipway::seeder
+} // namespace slipway::http

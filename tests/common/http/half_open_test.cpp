@@ -1,10 +1,10 @@
-#include "seeder/core/half_open.h"
+#include "common/http/half_open.h"
 
 #include <catch2/catch.hpp>
 
-#include "seeder/core/log_allowance.h"
+#include "common/http/log_allowance.h"
 
-namespace slipway::seeder {
+namespace slipway::http {
 
 TEST_CASE("half-open: one address cannot take all places", "[half_open]") {
     HalfOpen counted({.all = 5, .of_one_address = 3});
@@ -33,4 +33,4 @@ TEST_CASE("log allowance: so many lines a window, and what was dropped is told",
     CHECK_FALSE(allowance.take(start + 11s));
 }
 
-} // namespace slipway::seeder
+} // namespace slipway::http

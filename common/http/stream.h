@@ -1,6 +1,6 @@
 #pragma once
 
-// Names Beast's and Asio's stream types: included by http_connection.cpp only.
+// Names Beast's and Asio's stream types: included by connection.h only.
 
 #include <memory>
 #include <optional>
@@ -13,7 +13,7 @@
 
 #include "common/io/asio.h"
 
-namespace slipway::seeder {
+namespace slipway::http {
 
 /// A TCP connection, plain or inside TLS: one type for both, so that what is written on top of it
 /// is compiled once. Deadlines are those of tcp().
@@ -66,4 +66,4 @@ private:
     std::optional<net::ssl::stream<boost::beast::tcp_stream&>> tls_;
 };
 
-} // namespace slipway::seeder
+} // namespace slipway::http
