@@ -206,7 +206,7 @@ std::vector<Command> ca_commands(CLI::App& parent, Context& context) {
     const auto [give, given] = builder.add("issue", "Issue a key and a certificate", 90, issue);
     give->add_option("identity", given->identity,
                      "agent/HOST, seeder/REGION, publisher/NAME, orchestrator/NAME or "
-                     "operator/NAME?role=viewer|deployer|admin")
+                     "operator/NAME?role=viewer|deployer|approver|admin")
         ->required();
     give->add_option("--dns", given->dns, "Name that it is reached by; repeatable")
         ->allow_extra_args(false);

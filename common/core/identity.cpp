@@ -17,7 +17,7 @@ constexpr std::size_t shown_bytes_max = 100;
 constexpr std::array all_roles{Role::agent, Role::seeder, Role::publisher, Role::human_operator,
                                Role::orchestrator};
 constexpr std::array all_levels{OperatorLevel::viewer, OperatorLevel::deployer,
-                                OperatorLevel::admin};
+                                OperatorLevel::approver, OperatorLevel::admin};
 
 bool is_lower_or_digit(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
@@ -122,6 +122,8 @@ std::string_view to_string(OperatorLevel level) {
         return "viewer";
     case OperatorLevel::deployer:
         return "deployer";
+    case OperatorLevel::approver:
+        return "approver";
     case OperatorLevel::admin:
         return "admin";
     }
@@ -155,10 +157,11 @@ std::string Identity::uri() const {
 Result<Identity> Identity::parse_text(std::string_view text) {
     auto identity = parse(text);
     if (!identity) {
-        return fail(Errc::usage,
-                    quoted(text) + " is not agent/HOST, seeder/REGION, publisher/NAME, "
-                                   "orchestrator/NAME or operator/NAME?role=viewer|deployer|admin "
-                                   "with a name of [a-z0-9._-], up to 253 bytes");
+        return fail(Errc::usage, quoted(text) +
+                                     " is not agent/HOST, seeder/REGION, publisher/NAME, "
+                                     "orchestrator/NAME or "
+                                     "operator/NAME?role=viewer|deployer|approver|admin "
+                                     "with a name of [a-z0-9._-], up to 253 bytes");
     }
     return std::move(*identity);
 }

@@ -13,8 +13,9 @@ namespace slipway {
 enum class Role { agent, seeder, publisher, human_operator, orchestrator };
 [[nodiscard]] std::string_view to_string(Role role);
 
-/// How much an operator may do; each level includes those before it.
-enum class OperatorLevel { viewer, deployer, admin };
+/// What an operator may do: each level may see everything; a deployer moves releases, an approver
+/// says yes at a gate that asks for a person (and moves nothing), an admin does both and sets up.
+enum class OperatorLevel { viewer, deployer, approver, admin };
 [[nodiscard]] std::string_view to_string(OperatorLevel level);
 
 /// Who is at the other end of a connection, from a URI in the certificate's subject alternative
@@ -22,7 +23,7 @@ enum class OperatorLevel { viewer, deployer, admin };
 ///
 ///     slipway://agent/HOST                  slipway://publisher/NAME
 ///     slipway://seeder/REGION               slipway://orchestrator/NAME
-///     slipway://operator/NAME?role=viewer|deployer|admin
+///     slipway://operator/NAME?role=viewer|deployer|approver|admin
 ///
 /// The name: up to 253 bytes (a DNS name's limit) of [a-z0-9][a-z0-9._-]*, without "..".
 struct Identity {

@@ -29,6 +29,8 @@ struct Transfer {
     bool range_ignored = false;
     CURL* handle = nullptr;
     bool range_asked = false;
+    bool any_status = false;                 ///< The body is wanted whatever the status is.
+    std::function<bool(ByteSpan)> on_part{}; ///< Takes a 2xx body instead of `body`.
     std::stop_token stop;
 };
 
@@ -46,6 +48,12 @@ Wanted wanted(Transfer& transfer) {
     return status < 300 && !transfer.range_ignored ? Wanted::body : Wanted::nothing; // 0: file://
 }
 
+bool has_good_status(const Transfer& transfer) {
+    long status = 0;
+    curl_easy_getinfo(transfer.handle, CURLINFO_RESPONSE_CODE, &status);
+    return status >= 200 && status < 300;
+}
+
 std::size_t take_reason(Transfer& transfer, std::string_view text) {
     transfer.refusal_text += text.substr(0, refusal_text_bytes_max - transfer.refusal_text.size());
     return transfer.refusal_text.size() < refusal_text_bytes_max ? text.size() : 0;
@@ -54,7 +62,10 @@ std::size_t take_reason(Transfer& transfer, std::string_view text) {
 std::size_t on_body(char* data, std::size_t size, std::size_t count, void* context) {
     auto& transfer = *static_cast<Transfer*>(context);
     const std::size_t bytes = size * count;
-    if (transfer.body.empty()) {
+    if (transfer.on_part && has_good_status(transfer)) {
+        return transfer.on_part(as_bytes({data, bytes})) ? bytes : 0;
+    }
+    if (transfer.body.empty() && !transfer.any_status) {
         const auto what = wanted(transfer);
         if (what != Wanted::body) {
             return what == Wanted::reason ? take_reason(transfer, {data, bytes}) : 0;
@@ -100,6 +111,11 @@ struct HttpClient::State {
                       const HttpUpload* upload, const HttpLimits& limits, std::stop_token stop);
     void prepare(const std::string& url, const HttpLimits& limits);
     [[nodiscard]] HeaderList prepare_upload(const HttpUpload& upload);
+    [[nodiscard]] HeaderList prepare_request(const HttpRequest& request);
+    [[nodiscard]] CURLcode perform(Transfer& transfer, char* detail);
+    Result<HttpReply> run_any(const std::string& url, const HttpRequest& request,
+                              const HttpLimits& limits, std::stop_token stop,
+                              std::function<bool(ByteSpan)> on_part);
     [[nodiscard]] tl::unexpected<Error> explain(CURLcode code, const Transfer& transfer,
                                                 const std::string& url, const char* detail);
 };
@@ -202,16 +218,10 @@ Result<Bytes> HttpClient::State::run(const std::string& url,
     transfer.range_asked = range.has_value() && !url.starts_with("file:");
     transfer.stop = std::move(stop);
     char detail[CURL_ERROR_SIZE] = "";
-    set(curl, CURLOPT_ERRORBUFFER, static_cast<char*>(detail));
-    set(curl, CURLOPT_WRITEFUNCTION, &on_body);
-    set(curl, CURLOPT_WRITEDATA, static_cast<void*>(&transfer));
-    set(curl, CURLOPT_NOPROGRESS, 0L);
-    set(curl, CURLOPT_XFERINFOFUNCTION, &on_progress);
-    set(curl, CURLOPT_XFERINFODATA, static_cast<void*>(&transfer));
     if (range) {
         set(curl, CURLOPT_RANGE, range->c_str());
     }
-    const auto code = curl_easy_perform(curl);
+    const auto code = perform(transfer, static_cast<char*>(detail));
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     const bool is_file = url.starts_with("file:");
@@ -220,6 +230,59 @@ Result<Bytes> HttpClient::State::run(const std::string& url,
         return explain(code, transfer, url, static_cast<const char*>(detail));
     }
     return std::move(transfer.body);
+}
+
+CURLcode HttpClient::State::perform(Transfer& transfer, char* detail) {
+    auto* const curl = easy.get();
+    set(curl, CURLOPT_ERRORBUFFER, detail);
+    set(curl, CURLOPT_WRITEFUNCTION, &on_body);
+    set(curl, CURLOPT_WRITEDATA, static_cast<void*>(&transfer));
+    set(curl, CURLOPT_NOPROGRESS, 0L);
+    set(curl, CURLOPT_XFERINFOFUNCTION, &on_progress);
+    set(curl, CURLOPT_XFERINFODATA, static_cast<void*>(&transfer));
+    return curl_easy_perform(curl);
+}
+
+HeaderList HttpClient::State::prepare_request(const HttpRequest& request) {
+    auto* const curl = easy.get();
+    curl_slist* list = curl_slist_append(nullptr, "Expect:");
+    for (const auto& header : request.headers) {
+        list = curl_slist_append(list, header.c_str());
+    }
+    if (request.method != "GET") {
+        list = curl_slist_append(list, ("Content-Type: " + request.type).c_str());
+        set(curl, CURLOPT_POST, 1L);
+        set(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+        set(curl, CURLOPT_POSTFIELDS, request.body.c_str());
+        set(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+    }
+    set(curl, CURLOPT_HTTPHEADER, list);
+    return HeaderList(list);
+}
+
+Result<HttpReply> HttpClient::State::run_any(const std::string& url, const HttpRequest& request,
+                                             const HttpLimits& limits, std::stop_token stop,
+                                             std::function<bool(ByteSpan)> on_part) {
+    Transfer transfer;
+    transfer.method = request.method.c_str();
+    transfer.any_status = true;
+    transfer.on_part = std::move(on_part);
+    transfer.body_bytes_max = limits.body_bytes_max;
+    transfer.handle = easy.get();
+    transfer.stop = std::move(stop);
+    prepare(url, limits);
+    const auto headers = prepare_request(request);
+    char detail[CURL_ERROR_SIZE] = "";
+    const auto code = perform(transfer, static_cast<char*>(detail));
+    long status = 0;
+    curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
+    if (code == CURLE_WRITE_ERROR && transfer.on_part && has_good_status(transfer)) {
+        return fail(Errc::cancelled, request.method + " " + printable(url));
+    }
+    if (code != CURLE_OK) {
+        return explain(code, transfer, url, static_cast<const char*>(detail));
+    }
+    return HttpReply{static_cast<int>(status), std::move(transfer.body)};
 }
 
 tl::unexpected<Error> HttpClient::State::explain(CURLcode code, const Transfer& transfer,
@@ -292,6 +355,15 @@ Result<Bytes> HttpClient::get(const std::string& url, const HttpLimits& limits,
 Result<Bytes> HttpClient::send(const std::string& url, const HttpUpload& upload,
                                const HttpLimits& limits, std::stop_token stop) {
     return state_->run(url, std::nullopt, &upload, limits, std::move(stop));
+}
+
+Result<HttpReply> HttpClient::request(const std::string& url, const HttpRequest& request,
+                                      const HttpLimits& limits, std::stop_token stop,
+                                      std::function<bool(ByteSpan)> on_part) {
+    if (stop.stop_requested()) {
+        return fail(Errc::cancelled, request.method + " " + printable(url));
+    }
+    return state_->run_any(url, request, limits, std::move(stop), std::move(on_part));
 }
 
 Result<Bytes> HttpClient::get_range(const std::string& url, std::uint64_t offset,

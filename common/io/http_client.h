@@ -6,6 +6,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "common/core/bytes.h"
 #include "common/core/result.h"
@@ -41,6 +42,19 @@ struct HttpUpload {
     std::string content_range; ///< Header value, or empty.
 };
 
+/// Any request, where the status of the reply is for the caller to judge.
+struct HttpRequest {
+    std::string method = "GET";
+    std::string body{};
+    std::string type = "application/json";
+    std::vector<std::string> headers{}; ///< Further ones: "Idempotency-Key: 7f".
+};
+
+struct HttpReply {
+    int status = 0;
+    Bytes body;
+};
+
 /// Blocking requests over http://, https:// and file:// with keep-alive between calls (libcurl).
 /// An https server is checked before any byte of a request is sent: by `tls` if one is given (its
 /// name is checked too), else against the system's authorities.
@@ -72,6 +86,15 @@ public:
     /// `limits.bytes_per_s_min` counts while the server works on its reply, too.
     [[nodiscard]] Result<Bytes> send(const std::string& url, const HttpUpload& upload,
                                      const HttpLimits& limits = {}, std::stop_token stop = {});
+
+    /// Makes `request` and gives the reply whatever its status is. With `on_part`, the body of a
+    /// 2xx reply is given to it as it comes, without bound, and not kept; it returns whether to go
+    /// on. Errors: as for get(), but for those that come from a status; Errc::cancelled also if
+    /// `on_part` had enough.
+    [[nodiscard]] Result<HttpReply> request(const std::string& url, const HttpRequest& request,
+                                            const HttpLimits& limits = {},
+                                            std::stop_token stop = {},
+                                            std::function<bool(ByteSpan)> on_part = {});
 
     struct State; ///< Complete in the .cpp only.
 

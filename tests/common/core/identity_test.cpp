@@ -19,8 +19,8 @@ TEST_CASE("identity: each role has one form", "[identity]") {
     CHECK(from({"slipway://seeder/eu"})->role == Role::seeder);
     CHECK(from({"slipway://publisher/ci"})->role == Role::publisher);
     CHECK(from({"slipway://orchestrator/main"})->role == Role::orchestrator);
-    for (const auto level :
-         {OperatorLevel::viewer, OperatorLevel::deployer, OperatorLevel::admin}) {
+    for (const auto level : {OperatorLevel::viewer, OperatorLevel::deployer,
+                             OperatorLevel::approver, OperatorLevel::admin}) {
         const Identity ann{Role::human_operator, "ann", level};
         CHECK(from({ann.uri()}) == ann);
         CHECK(Identity::parse_text(ann.text()) == ann);
