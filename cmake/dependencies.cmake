@@ -19,3 +19,12 @@ add_library(slipway_torrent INTERFACE)
 target_include_directories(slipway_torrent SYSTEM INTERFACE ${torrent_INCLUDE_DIRS})
 target_compile_options(slipway_torrent INTERFACE ${torrent_CFLAGS_OTHER})
 target_link_libraries(slipway_torrent INTERFACE PkgConfig::torrent)
+
+# SOCI (database client): libraries without a pkg-config file or a CMake package in Debian.
+find_library(soci_core soci_core REQUIRED)
+find_library(soci_sqlite3 soci_sqlite3 REQUIRED)
+find_library(soci_postgresql soci_postgresql REQUIRED)
+find_path(postgresql_include libpq-fe.h PATH_SUFFIXES postgresql REQUIRED)
+add_library(slipway_soci INTERFACE)
+target_include_directories(slipway_soci SYSTEM INTERFACE ${postgresql_include})
+target_link_libraries(slipway_soci INTERFACE ${soci_sqlite3} ${soci_postgresql} ${soci_core})
