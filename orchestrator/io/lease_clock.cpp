@@ -17,7 +17,7 @@ Result<LeaseTime> lease_time(Sql& sql) {
             return tl::unexpected(rows.error());
         }
         const auto ms = signed_of(rows->front().front());
-        return LeaseTime{.ms = ms, .clock = "server", .unix_s = ms / 1'000};
+        return LeaseTime{.ms = ms, .clock = "server", .unix_ms = ms};
     }
     timespec since_boot{};
     if (clock_gettime(CLOCK_BOOTTIME, &since_boot) != 0) {
@@ -30,7 +30,8 @@ Result<LeaseTime> lease_time(Sql& sql) {
     const auto wall = std::chrono::system_clock::now().time_since_epoch();
     return LeaseTime{.ms = std::int64_t{since_boot.tv_sec} * 1'000 + since_boot.tv_nsec / 1'000'000,
                      .clock = boot,
-                     .unix_s = std::chrono::duration_cast<std::chrono::seconds>(wall).count()};
+                     .unix_ms =
+                         std::chrono::duration_cast<std::chrono::milliseconds>(wall).count()};
 }
 
 } // namespace slipway::orchestrator

@@ -9,8 +9,8 @@ namespace slipway::orchestrator {
 /// moves neither.
 struct LeaseTime {
     std::int64_t ms = 0;
-    std::string clock;     ///< Times of two clocks (two boots) are never compared.
-    std::int64_t unix_s{}; ///< Wall time, for the first guess of a token.
+    std::string clock;      ///< Times of two clocks (two boots) are never compared.
+    std::int64_t unix_ms{}; ///< Wall time: a new token is not below it.
 };
 [[nodiscard]] Result<LeaseTime> lease_time(Sql& sql);
 

@@ -331,7 +331,7 @@ Result<Lease> SqlStore::acquire_lease(const std::string& holder, std::chrono::mi
         if (!valid) {
             // Not below the time: a database restored from a backup still gives tokens that are
             // larger than those that the fleet has seen.
-            row.token = std::max(row.token + 1, static_cast<std::uint64_t>(now->unix_s));
+            row.token = std::max(row.token + 1, static_cast<std::uint64_t>(now->unix_ms));
         }
         row.holder = holder;
         row.clock = now->clock;

@@ -42,7 +42,7 @@ PostgresServer::PostgresServer(bool durable) : durable_(durable) {
             give_up("chown " + name);
         }
     }
-    if (run(programs() + "/initdb -D " + name + "/data -U slipway -A trust -E UTF8 --no-locale " +
+    if (run("initdb -D " + name + "/data -U slipway -A trust -E UTF8 --no-locale " +
             (durable ? "" : "--no-sync ") + "> " + name + "/initdb.log 2>&1") != 0) {
         give_up("initdb failed");
     }
@@ -70,6 +70,10 @@ int PostgresServer::run(const std::string& command) const {
     const auto child = fork();
     if (child == 0) {
         as_server_user();
+        const auto path = programs() + ":/usr/bin:/bin";
+        setenv("PATH", path.c_str(), 1);
+        setenv("PGHOST", home_.c_str(), 1);
+        setenv("PGUSER", "slipway", 1);
         execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
         _exit(127);
     }
@@ -95,7 +99,7 @@ void PostgresServer::start() {
               durable_ ? "fsync=on" : "fsync=off", nullptr);
         _exit(127);
     }
-    const auto ready = programs() + "/pg_isready -q -U slipway -d postgres -h " + home_.string();
+    const std::string ready = "pg_isready -q -d postgres";
     for (int attempt = 0; run(ready) != 0; ++attempt) {
         if (attempt == 600 || waitpid(server_, nullptr, WNOHANG) != 0) {
             give_up("the server did not start; see " + log);
@@ -114,17 +118,15 @@ void PostgresServer::crash() {
 
 std::string PostgresServer::new_database() {
     const auto name = "test" + std::to_string(++databases_);
-    if (run(programs() + "/psql -q -U slipway -d postgres -h " + home_.string() +
-            " -c 'CREATE DATABASE " + name + "'") != 0) {
+    if (run("psql -q -d postgres -c 'CREATE DATABASE " + name + "'") != 0) {
         give_up("CREATE DATABASE failed");
     }
     return "postgresql:///" + name + "?user=slipway&host=" + home_.string();
 }
 
 void PostgresServer::cut_connections() {
-    run(programs() + "/psql -q -t -U slipway -d postgres -h " + home_.string() +
-        " -c 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE pid <> pg_backend_pid() AND datname IS NOT NULL' > /dev/null");
+    (void)run("psql -q -t -d postgres -c 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+              " WHERE pid <> pg_backend_pid() AND datname IS NOT NULL' > /dev/null");
 }
 
 } // namespace slipway::fakes

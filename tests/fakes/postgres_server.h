@@ -26,10 +26,14 @@ public:
     void start();
     /// Lets the server cut all other connections.
     void cut_connections();
+    /// Runs a shell command as the server's user, with PostgreSQL's programs, PGHOST and PGUSER
+    /// set; gives its exit status.
+    [[nodiscard]] int run(const std::string& command) const;
+    /// A directory that the server's user may write to.
+    [[nodiscard]] const std::filesystem::path& home() const { return home_; }
 
 private:
     void as_server_user() const;
-    int run(const std::string& command) const;
 
     std::filesystem::path home_;
     bool durable_;

@@ -99,7 +99,7 @@ ON_BOTH("lease: one holder at a time; renewed, given back, taken over", "[store]
     TestType database;
     auto store = must(open_store(database.url()));
     const auto first = must(store->acquire_lease("a", 1h));
-    CHECK(first.token > 1'700'000'000); // Not below the time: see decision 0110.
+    CHECK(first.token > 1'700'000'000'000); // Not below the time: see decision 0110.
     CHECK(must(store->acquire_lease("b", 1h)).holder == "a");
     CHECK(must(store->acquire_lease("a", 1h)).token == first.token);
     CHECK(must(store->renew_lease(first.token, 1h)).token == first.token);
