@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <iostream>
+#include <pwd.h>
 #include <unistd.h>
 
 #include "agent/io/installer_server.h"
@@ -17,10 +18,23 @@ struct Options {
     std::string root = "/var/lib/slipway";
     std::string socket;
     std::string trust;
+    std::string agent_user;
     uid_t agent_uid = 0;
 };
 
-Result<Fd> listening_socket(const Options& options) {
+// A unit file knows the agent's name; its number is each host's own.
+Result<uid_t> agent_uid(const Options& options) {
+    if (options.agent_user.empty()) {
+        return options.agent_uid;
+    }
+    const auto* user = ::getpwnam(options.agent_user.c_str());
+    if (user == nullptr) {
+        return fail(Errc::not_found, "--agent-user " + options.agent_user + ": no such user");
+    }
+    return user->pw_uid;
+}
+
+Result<Fd> listening_socket(const Options& options, uid_t agent) {
     auto passed = passed_socket(std::getenv("LISTEN_PID"), std::getenv("LISTEN_FDS"));
     if (!passed) {
         return tl::unexpected(std::move(passed.error()));
@@ -31,8 +45,8 @@ Result<Fd> listening_socket(const Options& options) {
     if (options.socket.empty()) {
         return fail(Errc::usage, "--socket PATH is needed where no service manager passes one");
     }
-    const bool shared = options.agent_uid != ::getuid();
-    return listen_at(options.socket, shared ? std::optional(options.agent_uid) : std::nullopt);
+    const bool shared = agent != ::getuid();
+    return listen_at(options.socket, shared ? std::optional(agent) : std::nullopt);
 }
 
 Result<> serve(const Options& options) {
@@ -47,9 +61,11 @@ Result<> serve(const Options& options) {
             return trusted;
         }
     }
-    return listening_socket(options).and_then([&](const Fd& socket) {
-        std::cout << "ready" << '\n' << std::flush;
-        return InstallerServer(operations, options.agent_uid).run(socket);
+    return agent_uid(options).and_then([&](uid_t agent) {
+        return listening_socket(options, agent).and_then([&](const Fd& socket) {
+            std::cout << "ready" << '\n' << std::flush;
+            return InstallerServer(operations, agent).run(socket);
+        });
     });
 }
 
@@ -64,8 +80,9 @@ int run(int argc, char** argv) {
     app.add_option("--root", options.root, "State directory of this host")->capture_default_str();
     app.add_option("--socket", options.socket, "Listen at this path, unless one is passed");
     app.add_option("--trust", options.trust, "Root metadata to trust; needed the first time");
-    app.add_option("--agent-uid", options.agent_uid, "User that may ask, beside root")
-        ->capture_default_str();
+    auto* uid = app.add_option("--agent-uid", options.agent_uid, "User that may ask, beside root")
+                    ->capture_default_str();
+    app.add_option("--agent-user", options.agent_user, "The same, by name")->excludes(uid);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -22,6 +22,17 @@ s.connect(sys.argv[1])
 print(s.recv(65536).decode(), s.recv(65536))
 """
 
+# The same, with a question.
+ASK_AS_NOBODY = """
+import os, pwd, socket, sys
+os.setuid(pwd.getpwnam("nobody").pw_uid)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.settimeout(10)
+s.connect(sys.argv[1])
+s.send(b'{"version": 1, "id": 1, "op": "hello"}')
+print(s.recv(65536).decode())
+"""
+
 
 class Client:
     def __init__(self, test, path):
@@ -55,11 +66,11 @@ class Installer(Case):
         self.socket_path = self.home / "installer.sock"
         self.staged = {}
 
-    def start(self, *before):
+    def start(self, *before, agent=("--agent-uid", os.getuid())):
         installer = Process(
             self,
             [*before, BIN / "slipway-installer", "--root", self.host(), "--socket", self.socket_path]
-            + ["--trust", self.trust, "--agent-uid", os.getuid()],
+            + ["--trust", self.trust, *agent],
         )
         installer.line("ready")
         return installer
@@ -132,6 +143,18 @@ class Installer(Case):
         )
         self.assertIn('"failed"', outcome.stdout, outcome.stderr)
         self.assertTrue(outcome.stdout.strip().endswith("b''"), outcome.stdout)
+
+    def test_the_agent_may_be_named(self):
+        if os.getuid() != 0:
+            self.skipTest("needs root to become another user")
+        self.start(agent=("--agent-user", "nobody"))
+        self.home.chmod(0o755)
+        asked = subprocess.run(
+            [sys.executable, "-c", ASK_AS_NOBODY, self.socket_path], capture_output=True, text=True
+        )
+        self.assertIn('"done"', asked.stdout, asked.stderr)
+        unknown = self.slipway("--agent-user", "no-such-user", program="slipway-installer", status=NOT_FOUND)
+        self.assertIn("--agent-user no-such-user: no such user", unknown.err)
 
     def test_another_digest_than_the_signed_one_is_refused(self):
         self.install_first()
