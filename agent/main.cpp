@@ -12,6 +12,7 @@
 #include "agent/io/host_install.h"
 #include "agent/io/release_commands.h"
 #include "agent/output.h"
+#include "common/config/flags.h"
 #include "common/core/errc.h"
 #include "common/io/file_ops.h"
 #include "common/tls/credentials.h"
@@ -28,7 +29,10 @@ struct Options {
     std::vector<std::string> seeders;
     std::string trust;
     std::string listen;
-    std::string config = "/etc/slipway/agent.toml";
+    config::Source config{.file = "/etc/slipway/agent.toml",
+                          .set = {},
+                          .variables = "SLIPWAY_AGENT_",
+                          .check = false};
     std::string desired = "/etc/slipway/desired.json";
     std::string release;
     tls::TlsFiles tls;
@@ -173,22 +177,21 @@ Result<> run_releases(Context& context) {
 }
 
 Result<> run_run(Context& context) {
-    const auto& file = context.options.config;
-    auto config = read_file(file, agent_config_bytes_max).and_then([&](const Bytes& text) {
-        return parse_agent_config(as_text(text), file);
-    });
-    if (!config) {
-        return tl::unexpected(std::move(config.error()));
-    }
     auto options = context.options;
-    options.seeders = config->seeders;
-    options.trust = config->trust;
-    options.listen = config->listen;
-    options.patience_s = static_cast<std::uint64_t>(config->patience.count());
-    options.tls = {config->tls_certificate, config->tls_key, config->tls_authority,
-                   config->tls_revoked};
+    AgentConfig config;
+    auto read = config::read_source(
+        options.config, [&](config::Table& table) { config = read_agent_config(table); });
+    if (!read || options.config.check) {
+        return read.map([&] { std::cout << options.config.file.string() << ": right\n"; });
+    }
+    options.seeders = config.seeders;
+    options.trust = config.trust;
+    options.listen = config.listen;
+    options.patience_s = static_cast<std::uint64_t>(config.patience.count());
+    options.tls = {config.tls_certificate, config.tls_key, config.tls_authority,
+                   config.tls_revoked};
     return base_request(options, context.now).and_then([&](InstallRequest install) {
-        const DaemonOptions daemon{std::move(*config), options.desired, std::move(install)};
+        const DaemonOptions daemon{std::move(config), options.desired, std::move(install)};
         return run_daemon(daemon, context.stop);
     });
 }
@@ -284,7 +287,7 @@ std::vector<Command> declare(CLI::App& app, Options& options) {
     from_seeders(install);
     locks(install);
     auto* run = app.add_subcommand("run", "Keep this host's services at what is wanted");
-    run->add_option("--config", options.config, "Configuration file (TOML)")->capture_default_str();
+    config::add_flags(*run, options.config);
     run->add_option("--desired", options.desired, "What is wanted (JSON); watched")
         ->capture_default_str();
     auto* fetch = command("fetch", "Fetch what slipway-installer builds an artifact from");

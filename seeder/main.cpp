@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "common/config/flags.h"
 #include "common/core/errc.h"
 #include "common/http/listen_address.h"
 #include "common/io/blocking.h"
@@ -14,6 +15,7 @@
 #include "common/swarm/tls_watch.h"
 #include "common/tls/credentials.h"
 #include "common/tls/flags.h"
+#include "seeder/core/seeder_config.h"
 #include "seeder/core/tracker.h"
 #include "seeder/io/http_server.h"
 #include "seeder/io/metadata_renewal.h"
@@ -24,6 +26,7 @@ namespace slipway::seeder {
 namespace {
 
 struct Options {
+    config::Source config{.file = {}, .set = {}, .variables = "SLIPWAY_SEEDER_", .check = false};
     std::filesystem::path repository;
     std::string keys;
     std::string passphrase_file;
@@ -113,6 +116,38 @@ void announce_ports(const Options& options, const http::ListenAddress& address,
         std::cout << "listening " << scheme << "=" << http << " bittorrent=" << bittorrent
                   << std::endl;
     }
+}
+
+// What no flag has said comes from the file and the environment.
+Result<> fill_from_config(const CLI::App& flags, Options& options) {
+    SeederConfig config;
+    auto read = config::read_source(
+        options.config, [&](config::Table& table) { config = read_seeder_config(table); });
+    if (!read) {
+        return read;
+    }
+    const auto fill = [&](const char* flag, auto& option, auto&& from) {
+        if (flags.count(flag) == 0) {
+            option = std::forward<decltype(from)>(from);
+        }
+    };
+    fill("--repo", options.repository, config.repository);
+    fill("--keys", options.keys, config.keys);
+    fill("--passphrase-file", options.passphrase_file, config.passphrase_file);
+    fill("--listen", options.listen, config.listen);
+    fill("--bt-port", options.bittorrent_port, config.bittorrent_port);
+    fill("--region", options.region, config.region);
+    fill("--upload-limit", options.upload_bytes_per_s_max, config.upload_bytes_per_s_max);
+    fill("--open", options.open, config.open);
+    fill("--json", options.json, config.json);
+    fill("--tls-cert", options.tls.certificate, config.tls_certificate);
+    fill("--tls-key", options.tls.key, config.tls_key);
+    fill("--tls-ca", options.tls.authority, config.tls_authority);
+    fill("--tls-crl", options.tls.revoked, config.tls_revoked);
+    if (options.repository.empty()) {
+        return fail(Errc::usage, "--repo, or `repository` in the configuration, is needed");
+    }
+    return tls::check_complete(options.tls);
 }
 
 Result<> run(const Options& options) {
@@ -209,8 +244,8 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", "slipway-seeder " SLIPWAY_VERSION);
     app.require_subcommand(1);
     auto* run_command = app.add_subcommand("run", "Share a repository until told to stop");
-    run_command->add_option("--repo", options.repository, "Directory of the repository")
-        ->required();
+    slipway::config::add_flags(*run_command, options.config);
+    run_command->add_option("--repo", options.repository, "Directory of the repository");
     run_command->add_option("--keys", options.keys,
                             "Directory with keys of snapshot and timestamp, to renew them before "
                             "they expire");
@@ -243,7 +278,15 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? static_cast<int>(slipway::ExitStatus::done)
                                     : static_cast<int>(slipway::ExitStatus::usage);
     }
-    if (const auto ran = run(options); !ran) {
+    const auto ran = fill_from_config(*run_command, options).and_then([&]() -> slipway::Result<> {
+        if (options.config.check) {
+            return checked_address(options).map([&](const auto& /*address*/) {
+                std::cout << options.config.file.string() << ": right\n";
+            });
+        }
+        return run(options);
+    });
+    if (!ran) {
         return report_failure(options, ran.error());
     }
     return static_cast<int>(slipway::ExitStatus::done);

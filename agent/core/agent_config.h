@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/config/document.h"
 #include "common/format/run_spec.h"
 
 namespace slipway::agent {
@@ -25,9 +26,9 @@ struct AgentConfig {
     std::map<std::string, ServiceConfig> services;
 };
 
-inline constexpr std::size_t agent_config_bytes_max = std::size_t{256} * 1024;
-/// Errors: Errc::usage, naming `what`, the key and the line. Unknown keys are refused: a misspelt
-/// limit would be no limit.
+/// Takes the keys of the file; what is wrong is complained of in `table`.
+[[nodiscard]] AgentConfig read_agent_config(config::Table& table);
+/// The same from a text. Errors: Errc::usage, naming `what`, and key and line of each mistake.
 [[nodiscard]] Result<AgentConfig> parse_agent_config(std::string_view text, std::string_view what);
 
 } // namespace slipway::agent
