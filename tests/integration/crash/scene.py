@@ -154,16 +154,19 @@ class Scene(Case):
     def current_version(self):
         return self.version_of(snapshot(self.current()) if self.current().is_symlink() else None)
 
-    def exception_of(self, operation):
-        """What is wrong with the host after something happened to the operation; None if nothing."""
+    def exception_of(self, operation, is_over=False):
+        """What is wrong with the host after something happened to the operation; None if nothing.
+        `is_over`: the operation had told that it was done."""
         try:
-            self.judge(operation)
+            self.judge(operation, is_over)
             return None
         except (AssertionError, OSError, KeyError) as why:
             return str(why).strip()
 
-    def judge(self, operation):
+    def judge(self, operation, is_over):
         found = self.current_version()
+        if is_over and found == operation.before != operation.after:
+            self.fail(f"{operation.after} was told as done, and current is {found}")
         self.assertIn(found, (operation.before, operation.after), "current")
         if operation.name == "rollback":
             self.judge_rollback(operation, found)

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""The power fails at any point: whatever the disk kept of what was not synced, no release is mixed.
+
+Each operation is recorded once. For every point of it, and every way in which a crash may treat what
+was not synced (disk_model.py, docs/decisions/0090), the disk is rebuilt and the host is judged as after
+a kill. What `current` names must be the old release or the new one, to the byte.
+"""
+
+import random
+import sys
+
+from disk_model import OUTCOMES, Recording, rebuild
+from harness import LONG, main, remove_tree, snapshot
+from scene import SEED, Scene, spread
+
+STATES = 120  # In CI, over all operations and points; all in the long form.
+
+
+class PowerCut(Scene):
+    def recordings(self):
+        for operation in self.operations().values():
+            self.put(operation.ready)
+            recording = Recording(self.host())
+            calls = self.record(operation)
+            recording.add(calls)
+            yield operation, recording, max(call.number for call in calls)
+
+    def states(self):
+        return [
+            (operation, recording, point, last, way, outcome)
+            for operation, recording, last in self.recordings()
+            for point in range(1, last + 2)
+            for way, outcome in enumerate(OUTCOMES)
+        ]
+
+    def test_power_cut_at_every_point(self):
+        states = self.states()
+        chosen = states if LONG else spread(states, STATES, random.Random(SEED)) + [
+            state for state in states if state[2] > state[3] and state[5] is OUTCOMES[0]
+        ]  # What was told as done is there after any crash.
+        exceptions = []
+        for operation, recording, point, last, way, outcome in chosen:
+            dice = random.Random(f"{SEED} {operation.name} {point} {way}")
+            remove_tree(self.host())
+            rebuild(recording, point, outcome, dice, self.host())
+            if why := self.exception_of(operation, is_over=point > last):
+                name = f"{operation.name}, before call {point}, {outcome.__name__} ({way})"
+                exceptions.append(f"{name}: {why}")
+        print(
+            f"power cut: {len(chosen)} of {len(states)} states judged, "
+            f"{len(exceptions)} exceptions (seed {SEED})",
+            file=sys.stderr,
+        )
+        self.assertEqual(exceptions, [])
+
+    def test_the_model_rebuilds_what_the_program_left(self):
+        """With all changes kept, the disk is what the file system shows: the log lacks nothing."""
+        for operation, recording, last in self.recordings():
+            left = snapshot(self.host())
+            remove_tree(self.host())
+            rebuild(recording, last + 1, OUTCOMES[-1], random.Random(0), self.host())
+            with self.subTest(operation.name):
+                found = snapshot(self.host())
+                self.assertEqual(set(found), set(left))
+                self.assertEqual([n for n in left if left[n] != found[n]], [])
+
+    def test_a_program_that_syncs_nothing_is_caught(self):
+        """Without the syncs of an upgrade its end may be mixed, or forgotten, and that is found."""
+        operation = self.operations()["upgrade"]
+        self.put(operation.ready)
+        recording = Recording(self.host())
+        calls = self.record(operation)
+        recording.add([call for call in calls if "sync" not in call.kind])
+        for outcome, words in ((OUTCOMES[0], "was told as done"), (OUTCOMES[1], "'mixed'")):
+            remove_tree(self.host())
+            rebuild(recording, len(calls) + 1, outcome, random.Random(0), self.host())
+            self.assertIn(words, str(self.exception_of(operation, is_over=True)))
+
+
+if __name__ == "__main__":
+    main()
