@@ -12,10 +12,26 @@ namespace fs = std::filesystem;
 namespace {
 // Compacted when this much was written beyond twice what is live.
 constexpr std::uint64_t slack_bytes = std::uint64_t{256} * 1024;
+
+// What a killed compact() left. One that stays only takes space.
+void remove_temporaries(const fs::path& journal) {
+    const auto beginning = "." + journal.filename().string() + ".";
+    std::error_code ec;
+    for (fs::directory_iterator it(journal.parent_path(), ec);
+         !ec && it != fs::directory_iterator(); it.increment(ec)) {
+        const auto name = it->path().filename().string();
+        if (name.starts_with(beginning) && is_temporary_name(name)) {
+            std::error_code ignored;
+            fs::remove(it->path(), ignored);
+        }
+    }
+}
+
 } // namespace
 
 Result<Journal> Journal::open(fs::path path) {
     Journal journal(std::move(path));
+    remove_temporaries(journal.path_);
     auto bytes = read_file(journal.path_, journal_bytes_max);
     if (!bytes && bytes.error().code != std::errc::no_such_file_or_directory) {
         return tl::unexpected(std::move(bytes.error()));

@@ -19,6 +19,7 @@ namespace slipway::agent {
 /// file is kept as `<path>.damaged`, and `fault()` says so. Not thread-safe; one process per path.
 class Journal {
 public:
+    /// Removes what an earlier process that was killed left beside the file.
     /// Errors: the errno of the failed call; Errc::failed when a newer program wrote the file.
     [[nodiscard]] static Result<Journal> open(std::filesystem::path path);
 

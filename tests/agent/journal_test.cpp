@@ -26,6 +26,19 @@ TEST_CASE("journal: the last value of each key is there after a restart", "[jour
     CHECK(again->values() == std::map<std::string, std::string>{{"db", "2"}, {"web", "3"}});
 }
 
+TEST_CASE("journal: what a killed process left beside it is removed, and nothing else",
+          "[journal]") {
+    const tests::ScratchDirectory scratch;
+    const auto left = temporary_name(scratch.path(), "journal");
+    const auto of_another = temporary_name(scratch.path(), "state.json");
+    for (const auto& file : {left, of_another}) {
+        REQUIRE(replace_file(file, {}));
+    }
+    REQUIRE(Journal::open(scratch / "journal"));
+    CHECK_FALSE(fs::exists(left));
+    CHECK(fs::exists(of_another));
+}
+
 TEST_CASE("journal: it stays short however long it is used", "[journal]") {
     const tests::ScratchDirectory scratch;
     auto journal = Journal::open(scratch / "journal");

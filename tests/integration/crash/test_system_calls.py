@@ -7,20 +7,14 @@ program with threads). That the recorder sees every call that the kernel sees is
 """
 
 import collections
-import errno
-import random
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import unittest
 
 from disk_model import parse_log
-from harness import BIN, DONE, FAILED, LONG, main
-from scene import ERRORS, FAILING, SEED, Scene, spread
-
-KILL_POINTS, FAIL_POINTS = 100, 60  # In CI; all in the long form.
+from harness import BIN, main
+import points
 
 TRACED = {
     "open": "create", "openat": "create", "creat": "create",
@@ -57,53 +51,8 @@ def seen_by_kernel(log, root):
     return kinds
 
 
-class SystemCalls(Scene):
-    def run_points(self, points, what):
-        """Runs (operation, number, error or None) and tells the exceptions."""
-        met, exceptions = 0, []
-        for operation, number, error in points:
-            self.put(operation.ready)
-            settings = {"error": getattr(errno, error)} if error else {}
-            status = self.run_recorded(operation, at=number, **settings)
-            met += status == (FAILED if error else -signal.SIGKILL)
-            name = f"{operation.name}, {error or 'killed'} at call {number}"
-            if status not in ((DONE, FAILED) if error else (DONE, -signal.SIGKILL)):
-                exceptions.append(f"{name}: status {status}")
-            elif why := self.exception_of(operation):
-                exceptions.append(f"{name}: {why}")
-        distinct = len(set((operation.name, number, error) for operation, number, error in points))
-        print(
-            f"{what}: {distinct} distinct points run, {met} of them ended the program, "
-            f"{len(exceptions)} exceptions (seed {SEED})",
-            file=sys.stderr,
-        )
-        self.assertEqual(exceptions, [])
-        return met
-
-    def calls(self):
-        """Each operation with its numbered calls."""
-        for operation in self.operations().values():
-            self.put(operation.ready)
-            yield operation, [call for call in self.record(operation) if call.number]
-
-    def test_killed_at_every_call(self):
-        points = [(one, call.number, None) for one, calls in self.calls() for call in calls]
-        chosen = points if LONG else spread(points, KILL_POINTS, random.Random(SEED))
-        print(f"{len(points)} calls that change the disk", file=sys.stderr)
-        met = self.run_points(chosen, "killed")
-        # A thread more or less in a run makes the last numbers miss, no others.
-        self.assertGreater(met, 0.95 * len(chosen))
-
-    def test_refused_at_every_call(self):
-        points = [
-            (one, call.number, error)
-            for one, calls in self.calls()
-            for call in calls
-            for error in ERRORS
-            if call.kind in FAILING
-        ]
-        chosen = points if LONG else spread(points, FAIL_POINTS, random.Random(SEED))
-        self.assertGreater(self.run_points(chosen, "refused"), 0.3 * len(chosen))
+class SystemCalls(points.Points):
+    kill_points, fail_points = 100, 60
 
     @unittest.skipUnless(can_trace(), "strace cannot trace here")
     def test_the_recorder_sees_what_the_kernel_sees(self):
