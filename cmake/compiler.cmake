@@ -7,6 +7,16 @@ if(SLIPWAY_CCACHE)
       ${SLIPWAY_CCACHE})
 endif()
 
+# For packages: the same bytes from any directory, and all that a loader can harden. The flags of the compiler are those of
+# every build, so that its cache serves both; ccache makes paths relative as the prefix map does.
+option(SLIPWAY_PACKAGE "Link programs for packages" OFF)
+if(SLIPWAY_PACKAGE)
+  add_link_options(-Wl,--strip-debug -Wl,-z,relro -Wl,-z,now)
+  if(NOT SLIPWAY_CCACHE)
+    add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=../..)
+  endif()
+endif()
+
 find_program(SLIPWAY_MOLD mold)
 if(SLIPWAY_MOLD)
   add_link_options(-fuse-ld=mold)
