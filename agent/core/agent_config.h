@@ -21,6 +21,8 @@ struct AgentConfig {
     std::string trust; ///< Root metadata to trust; needed until the first refresh.
     std::vector<std::string> seeders;
     std::string listen; ///< "IP:PORT" for peers.
+    /// Socket of slipway-installer, which then builds and switches; empty: this process does.
+    std::string installer;
     std::chrono::seconds patience{30};
     std::string tls_certificate, tls_key, tls_authority, tls_revoked;
     std::map<std::string, ServiceConfig> services;

@@ -134,7 +134,7 @@ private:
                          ServiceActions(host_, name,
                                         config == options_.config.services.end() ? ServiceConfig{}
                                                                                  : config->second,
-                                        options_.install))
+                                        options_.install, options_.config.installer))
             .first->second;
     }
 

@@ -232,9 +232,12 @@ Result<> ReleaseCommands::switch_to(const std::string& service, const ReleaseId&
     if (!releases.is_whole(release)) {
         return fail(Errc::not_found, "release " + release.text + " of service " + service);
     }
-    return history->current() == release
-               ? Result<>{}
-               : releases.activate(*history, after_install(*history, release, now_));
+    if (history->current() == release) {
+        return {};
+    }
+    // To a release that ran before it is a way back: what came after is forgotten.
+    const auto back = after_rollback(*history, release, now_);
+    return releases.activate(*history, back ? *back : after_install(*history, release, now_));
 }
 
 Result<std::vector<Removed>> ReleaseCommands::collect_releases(const std::string& service,

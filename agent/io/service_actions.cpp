@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "agent/io/installer_client.h"
 #include "agent/io/probes.h"
 #include "agent/io/release_commands.h"
 #include "agent/io/release_store.h"
@@ -20,6 +21,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr unsigned lock_patience_ms = 30'000;
 constexpr Milliseconds look_at_unit{1'000};
+// Each build may find another base of this host damaged; fetching again repairs it.
+constexpr unsigned builds_max = 3;
 
 std::string now_text() {
     return trust::format_utc(
@@ -36,9 +39,9 @@ void wait(Milliseconds delay, const std::stop_token& stop) {
 } // namespace
 
 ServiceActions::ServiceActions(const HostLayout& host, std::string service, ServiceConfig config,
-                               InstallRequest install)
+                               InstallRequest install, std::filesystem::path installer)
     : host_(host), service_(std::move(service)), config_(std::move(config)),
-      install_(std::move(install)) {
+      install_(std::move(install)), installer_(std::move(installer)) {
     install_.service = service_;
     install_.activate = false;
 }
@@ -193,10 +196,55 @@ Result<std::optional<Release>> ServiceActions::stage(const api::Wanted& wanted,
     auto request = install_;
     request.artifact = wanted.artifact;
     request.now = std::chrono::system_clock::now();
+    if (!installer_.empty()) {
+        return stage_for_installer(request, stop);
+    }
     RealFileOps files;
     Progress progress(ProgressStyle::none);
     return HostInstall(host_, files, progress).run(request, stop).map([&](const auto& result) {
         return std::optional(Release{wanted.artifact, result.digest});
+    });
+}
+
+// Fetches here, where the network is, and has the release built where the privilege is.
+Result<std::optional<Release>> ServiceActions::stage_for_installer(const InstallRequest& request,
+                                                                   const std::stop_token& stop) {
+    RealFileOps files;
+    Progress progress(ProgressStyle::none);
+    HostInstall network(host_, files, progress);
+    std::vector<PackRequest> also;
+    for (unsigned builds = 1;; ++builds) {
+        const auto staged = network.stage(request, also, stop);
+        if (!staged) {
+            return tl::unexpected(staged.error());
+        }
+        InstallerRequest build;
+        build.op = InstallerOp::build;
+        build.artifact = request.artifact;
+        build.digest = staged->digest;
+        const auto reply = ask_installer(std::move(build), stop);
+        if (!reply) {
+            return tl::unexpected(reply.error());
+        }
+        if (reply->kind == ReplyKind::done) {
+            return std::optional(Release{request.artifact, staged->digest});
+        }
+        if (reply->missing.empty() || builds == builds_max) {
+            return tl::unexpected(error_of(*reply));
+        }
+        also.clear();
+        for (const auto& [pack, range] : reply->missing) {
+            also.push_back({pack, {range}});
+        }
+    }
+}
+
+Result<InstallerReply> ServiceActions::ask_installer(InstallerRequest request,
+                                                     const std::stop_token& stop) const {
+    request.service = service_;
+    return InstallerClient::connect(installer_).and_then([&](InstallerClient client) {
+        const std::stop_callback cancel(stop, [&client] { (void)client.cancel(); });
+        return client.ask(std::move(request));
     });
 }
 
@@ -224,6 +272,14 @@ std::optional<Release> ServiceActions::installed(const api::Wanted& wanted,
 }
 
 Result<> ServiceActions::switch_to(const Release& release) {
+    if (!installer_.empty()) {
+        InstallerRequest request;
+        request.op = InstallerOp::switch_to;
+        request.release = release.id();
+        return ask_installer(std::move(request), {}).and_then([](const InstallerReply& reply) {
+            return reply.kind == ReplyKind::done ? Result<>() : tl::unexpected(error_of(reply));
+        });
+    }
     const auto paths = host_.service(service_);
     const auto id = release.id();
     const auto held =

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <stop_token>
@@ -7,6 +8,7 @@
 
 #include "agent/core/agent_config.h"
 #include "agent/core/install_machine.h"
+#include "agent/core/installer_protocol.h"
 #include "agent/core/probe_verdict.h"
 #include "agent/io/hook_runner.h"
 #include "agent/io/host_install.h"
@@ -14,13 +16,14 @@
 
 namespace slipway::agent {
 
-/// Performs the actions that a service's machine asks for, in this process. Each may be performed
-/// again after a crash. Blocking: from milliseconds (switch) to minutes (stage, bake).
+/// Performs the actions that a service's machine asks for. Each may be performed again after a
+/// crash. Blocking: from milliseconds (switch) to minutes (stage, bake).
 class ServiceActions {
 public:
-    /// `host` must outlive it. `install` is what `stage` asks the network with.
+    /// `host` must outlive it. `install` is what `stage` asks the network with. `installer`: the
+    /// socket of slipway-installer, which builds and switches; empty: this process does.
     ServiceActions(const HostLayout& host, std::string service, ServiceConfig config,
-                   InstallRequest install);
+                   InstallRequest install, std::filesystem::path installer);
 
     /// Ends in Done or Failed with the action's number.
     [[nodiscard]] Event perform(const Perform& action, const std::stop_token& stop);
@@ -30,6 +33,10 @@ private:
                                                      const std::stop_token& stop);
     [[nodiscard]] Result<std::optional<Release>> stage(const api::Wanted& wanted,
                                                        const std::stop_token& stop);
+    [[nodiscard]] Result<std::optional<Release>> stage_for_installer(const InstallRequest& request,
+                                                                     const std::stop_token& stop);
+    [[nodiscard]] Result<InstallerReply> ask_installer(InstallerRequest request,
+                                                       const std::stop_token& stop) const;
     [[nodiscard]] std::optional<Release> installed(const api::Wanted& wanted,
                                                    const std::stop_token& stop);
     [[nodiscard]] Result<> switch_to(const Release& release);
@@ -46,6 +53,7 @@ private:
     std::string service_;
     ServiceConfig config_;
     InstallRequest install_;
+    std::filesystem::path installer_;
     HookRunner hooks_;
 };
 

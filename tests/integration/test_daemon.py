@@ -108,6 +108,34 @@ failures = 2
         self.assertEqual(self.restarted(), ["1.0", "1.1"])
         self.assert_tidy()
 
+    def test_the_installer_builds_and_switches_where_there_is_one(self):
+        socket_path = self.home / "installer.sock"
+        args = [BIN / "slipway-installer", "--root", self.host(), "--socket", socket_path]
+        installer = Process(self, [*args, "--trust", self.trust, "--agent-uid", os.getuid()])
+        installer.line("ready")
+        self.config.write_text(f'installer = "{socket_path}"\n' + self.config_text())
+        self.want("1.0")
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "1.0")
+        self.assert_runs(self.trees["1.0"])
+        self.want("bad")
+        self.wait_for(daemon, state="rolled-back")
+        self.assert_runs(self.trees["1.0"])
+        # Nothing goes on without it, and it is asked again when it is back.
+        installer.end()
+        self.want("1.1")
+        deadline = time.monotonic() + PATIENCE_S
+        while "slipway-installer at" not in (self.status()["last_error"] or ""):
+            self.assertLess(time.monotonic(), deadline, self.status())
+            time.sleep(0.02)
+        self.assert_runs(self.trees["1.0"])
+        installer = Process(self, [*args, "--agent-uid", os.getuid()])
+        self.wait_healthy(daemon, "1.1")
+        self.assert_runs(self.trees["1.1"])
+        self.want("1.0")
+        self.wait_healthy(daemon, "1.0")
+        self.assertFalse((self.host() / "services/web/previous").is_symlink(), "a way back forgets what came after")
+
     def test_staging_does_not_touch_what_runs(self):
         self.want("1.0")
         daemon = self.daemon()
