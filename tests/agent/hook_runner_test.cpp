@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/core/errc.h"
+#include "tests/agent/hook_fixture.h"
 #include "tests/scratch_directory.h"
 
 namespace slipway::agent {
@@ -14,54 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
-
-HookRequest shell(const fs::path& release, const std::string& script,
-                  std::chrono::milliseconds deadline = 5s) {
-    HookRequest request{.name = "pre-switch", .program = {}, .release = release, .variables = {}};
-    request.program.argv = {"/bin/sh", "-c", script};
-    request.program.deadline = deadline;
-    return request;
-}
-
-/// A directory of cgroup v2 that this test may use, or nothing.
-class Cgroups {
-public:
-    Cgroups() {
-        for (const fs::path mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-            auto pattern = (mount / "slipway-test-XXXXXX").string();
-            if (fs::exists(mount / "cgroup.procs") && ::mkdtemp(pattern.data()) != nullptr) {
-                path_ = pattern;
-                return;
-            }
-        }
-    }
-    ~Cgroups() {
-        if (!path_.empty()) {
-            ::rmdir(path_.c_str());
-        }
-    }
-    Cgroups(const Cgroups&) = delete;
-    Cgroups& operator=(const Cgroups&) = delete;
-    [[nodiscard]] const fs::path& path() const { return path_; }
-
-private:
-    fs::path path_;
-};
-
-/// Processes that run in `directory` or know it from their environment.
-std::vector<std::string> processes_of(const fs::path& directory) {
-    std::vector<std::string> out;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator("/proc", error)) {
-        const auto cwd = fs::read_symlink(entry.path() / "cwd", error);
-        std::ifstream in(entry.path() / "environ");
-        const std::string environment(std::istreambuf_iterator<char>(in), {});
-        if (cwd == directory || environment.find(directory.string()) != std::string::npos) {
-            out.push_back(entry.path().filename());
-        }
-    }
-    return out;
-}
 
 struct Hostile {
     const char* name;

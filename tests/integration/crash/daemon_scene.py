@@ -75,7 +75,7 @@ failures = 1
         """Until the service is in the state, or the daemon has ended: its exit status."""
         arguments = ["run", "--config", Scene.made / "agent.toml", "--desired", desired]
         environment = self.recorded(**settings) if settings else None
-        said = self.home / "daemon.log"
+        said = self.home / "daemon.said"
         with open(said, "wb") as log:
             daemon = subprocess.Popen(
                 [BIN / "slipway-agent", *arguments], env=environment, stdout=log, stderr=log
