@@ -2,16 +2,23 @@
 
 #include <filesystem>
 #include <stop_token>
+#include <vector>
 
 #include "agent/core/agent_config.h"
 #include "agent/io/host_install.h"
 
 namespace slipway::agent {
 
+class DaemonListener;
+class DesiredSource;
+
 struct DaemonOptions {
     AgentConfig config;
     std::filesystem::path desired; ///< Watched; read again whenever it is replaced or written.
     InstallRequest install;        ///< Seeders, trust and TLS for every service.
+    /// Beside the file. They outlive the daemon; so do the listeners.
+    std::vector<DesiredSource*> sources{};
+    std::vector<DaemonListener*> listeners{};
 };
 
 /// Brings the services of a host to what the desired state says and keeps them there, until a stop

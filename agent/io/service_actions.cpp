@@ -19,7 +19,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr unsigned lock_patience_ms = 30'000;
+constexpr std::chrono::seconds lock_patience{30};
 constexpr Milliseconds look_at_unit{1'000};
 // Each build may find another base of this host damaged; fetching again repairs it.
 constexpr unsigned builds_max = 3;
@@ -38,12 +38,9 @@ void wait(Milliseconds delay, const std::stop_token& stop) {
 
 } // namespace
 
-ServiceActions::ServiceActions(const HostLayout& host, std::string service, ServiceConfig config,
-                               InstallRequest install, std::filesystem::path installer)
-    : host_(host), service_(std::move(service)), config_(std::move(config)),
-      install_(std::move(install)), installer_(std::move(installer)) {
-    install_.service = service_;
-    install_.activate = false;
+ServiceActions::ServiceActions(ServiceParts parts) : parts_(std::move(parts)) {
+    parts_.install.service = parts_.name;
+    parts_.install.activate = false;
 }
 
 Event ServiceActions::perform(const Perform& action, const std::stop_token& stop) {
@@ -86,17 +83,17 @@ Result<std::optional<Release>> ServiceActions::run(const Perform& action,
 }
 
 Result<RunSpec> ServiceActions::spec_of(const Release& release) const {
-    if (config_.run) {
-        return *config_.run;
+    if (parts_.config.run) {
+        return *parts_.config.run;
     }
-    const auto file = host_.service(service_).record(release.id()) / record_file::manifest;
+    const auto file = parts_.host.service(parts_.name).record(release.id()) / record_file::manifest;
     return read_file(file, manifest_bytes_max)
         .and_then([&](const Bytes& bytes) { return decode_manifest(bytes, file.string()); })
         .map([](const Manifest& manifest) { return run_spec_of(manifest); });
 }
 
 std::map<std::string, std::string> ServiceActions::variables(const Release& release) const {
-    return {{"SLIPWAY_SERVICE", service_},
+    return {{"SLIPWAY_SERVICE", parts_.name},
             {"SLIPWAY_ARTIFACT", release.artifact.text()},
             {"SLIPWAY_RELEASE", release.id().text}};
 }
@@ -108,7 +105,7 @@ Result<> ServiceActions::hook(Hook hook, const Release& release, const std::stop
             return {};
         }
         const HookRequest request{std::string(to_string(hook)), program->second,
-                                  host_.service(service_).release(release.id()),
+                                  parts_.host.service(parts_.name).release(release.id()),
                                   variables(release)};
         return hooks_.run(request, stop).and_then([](const HookOutcome& outcome) -> Result<> {
             return outcome.ok ? Result<>() : fail(Errc::failed, outcome.message);
@@ -119,18 +116,39 @@ Result<> ServiceActions::hook(Hook hook, const Release& release, const std::stop
 // Of the release that `incoming` takes over from. After a crash behind the switch there is none.
 Result<> ServiceActions::hook_of_outgoing(Hook hook, const Release& incoming,
                                           const std::stop_token& stop) {
-    return current_release(host_, service_)
+    return current_release(parts_.host, parts_.name)
         .and_then([&](const std::optional<Release>& outgoing) -> Result<> {
             return !outgoing || *outgoing == incoming ? Result<>()
                                                       : this->hook(hook, *outgoing, stop);
         });
 }
 
+SupervisedCommand ServiceActions::command_of(const RunSpec& spec, const Release& release) const {
+    return {.service = parts_.name,
+            .command = *spec.command,
+            .release = parts_.host.service(parts_.name).release(release.id()),
+            .variables = variables(release)};
+}
+
+Result<> ServiceActions::keep_command() {
+    return current_release(parts_.host, parts_.name)
+        .and_then([&](const std::optional<Release>& release) -> Result<> {
+            if (!release) {
+                return {};
+            }
+            return spec_of(*release).and_then([&](const RunSpec& spec) {
+                return spec.command ? parts_.command.keep(*release, command_of(spec, *release))
+                                    : Result<>();
+            });
+        });
+}
+
 Result<> ServiceActions::restart(const Release& release, const std::stop_token& stop) {
     return spec_of(release).and_then([&](const RunSpec& spec) -> Result<> {
         if (spec.command) {
-            return fail(Errc::failed, "the daemon runs no commands; give the service a unit");
+            return parts_.command.restart(release, command_of(spec, release));
         }
+        parts_.command.stop(); // The release before may have had one.
         if (!spec.unit) {
             return {};
         }
@@ -146,12 +164,17 @@ Result<> ServiceActions::hold(const Release& release, bool bake, const std::stop
     if (!spec) {
         return tl::unexpected(std::move(spec.error()));
     }
+    if (spec->command) { // After a crash of the daemon nothing of it is left.
+        if (auto kept = parts_.command.keep(release, command_of(*spec, release)); !kept) {
+            return kept;
+        }
+    }
     if (bake) {
         for (auto& probe : spec->probes) {
             probe.start_period = Milliseconds(0); // It started already.
         }
     }
-    ProbeContext context{.release = host_.service(service_).release(release.id()),
+    ProbeContext context{.release = parts_.host.service(parts_.name).release(release.id()),
                          .variables = variables(release),
                          .unit = spec->unit ? spec->unit->name : "",
                          .bus = {},
@@ -174,10 +197,13 @@ Result<> ServiceActions::hold(const Release& release, bool bake, const std::stop
         const auto next = std::min(verdict.next().value_or(most), most);
         wait(std::chrono::ceil<Milliseconds>(next - Clock::now()), stop);
     }
-    return fail(Errc::cancelled, "probe of service " + service_);
+    return fail(Errc::cancelled, "probe of service " + parts_.name);
 }
 
-void ServiceActions::see_unit(const RunSpec& spec, ProbeVerdict& verdict) {
+void ServiceActions::see_unit(const RunSpec& spec, ProbeVerdict& verdict) const {
+    if (const auto health = parts_.command.health(); health && spec.command) {
+        verdict.unit_seen(*health, Clock::now());
+    }
     if (!spec.unit) {
         return;
     }
@@ -193,17 +219,19 @@ Result<std::optional<Release>> ServiceActions::stage(const api::Wanted& wanted,
     if (auto present = installed(wanted, stop)) {
         return present;
     }
-    auto request = install_;
+    auto request = parts_.install;
     request.artifact = wanted.artifact;
     request.now = std::chrono::system_clock::now();
-    if (!installer_.empty()) {
+    if (!parts_.installer.empty()) {
         return stage_for_installer(request, stop);
     }
     RealFileOps files;
     Progress progress(ProgressStyle::none);
-    return HostInstall(host_, files, progress).run(request, stop).map([&](const auto& result) {
-        return std::optional(Release{wanted.artifact, result.digest});
-    });
+    return HostInstall(parts_.host, files, progress)
+        .run(request, stop)
+        .map([&](const auto& result) {
+            return std::optional(Release{wanted.artifact, result.digest});
+        });
 }
 
 // Fetches here, where the network is, and has the release built where the privilege is.
@@ -211,7 +239,7 @@ Result<std::optional<Release>> ServiceActions::stage_for_installer(const Install
                                                                    const std::stop_token& stop) {
     RealFileOps files;
     Progress progress(ProgressStyle::none);
-    HostInstall network(host_, files, progress);
+    HostInstall network(parts_.host, files, progress);
     std::vector<PackRequest> also;
     for (unsigned builds = 1;; ++builds) {
         const auto staged = network.stage(request, also, stop);
@@ -241,8 +269,8 @@ Result<std::optional<Release>> ServiceActions::stage_for_installer(const Install
 
 Result<InstallerReply> ServiceActions::ask_installer(InstallerRequest request,
                                                      const std::stop_token& stop) const {
-    request.service = service_;
-    return InstallerClient::connect(installer_).and_then([&](InstallerClient client) {
+    request.service = parts_.name;
+    return InstallerClient::connect(parts_.installer).and_then([&](InstallerClient client) {
         const std::stop_callback cancel(stop, [&client] { (void)client.cancel(); });
         return client.ask(std::move(request));
     });
@@ -254,15 +282,15 @@ std::optional<Release> ServiceActions::installed(const api::Wanted& wanted,
                                                  const std::stop_token& stop) {
     RealFileOps files;
     Progress progress(ProgressStyle::none);
-    ReleaseCommands commands(host_, files, progress, now_text(), std::chrono::seconds(0));
-    const auto status = commands.status(service_);
+    ReleaseCommands commands(parts_.host, files, progress, now_text(), std::chrono::seconds(0));
+    const auto status = commands.status(parts_.name);
     if (!status) {
         return std::nullopt;
     }
     for (const auto& record : status->front().releases) {
         if (record.artifact == wanted.artifact &&
             (!wanted.digest || *wanted.digest == record.digest)) {
-            const auto verified = commands.verify(service_, record.id(), false, stop);
+            const auto verified = commands.verify(parts_.name, record.id(), false, stop);
             if (verified && verified->front().faults.empty()) {
                 return Release{record.artifact, record.digest};
             }
@@ -272,7 +300,7 @@ std::optional<Release> ServiceActions::installed(const api::Wanted& wanted,
 }
 
 Result<> ServiceActions::switch_to(const Release& release) {
-    if (!installer_.empty()) {
+    if (!parts_.installer.empty()) {
         InstallerRequest request;
         request.op = InstallerOp::switch_to;
         request.release = release.id();
@@ -280,29 +308,10 @@ Result<> ServiceActions::switch_to(const Release& release) {
             return reply.kind == ReplyKind::done ? Result<>() : tl::unexpected(error_of(reply));
         });
     }
-    const auto paths = host_.service(service_);
-    const auto id = release.id();
-    const auto held =
-        FileLock::acquire(paths.lock(), "switch to " + release.artifact.text(), lock_patience_ms);
-    if (!held) {
-        return tl::unexpected(held.error());
-    }
     RealFileOps files;
-    ReleaseStore store(files, paths);
-    const auto now = now_text();
-    auto history = store.recover(now);
-    if (!history) {
-        return tl::unexpected(std::move(history.error()));
-    }
-    if (history->current() == id) {
-        return {};
-    }
-    if (!store.is_whole(id)) {
-        return fail(Errc::not_found, "release " + id.text + " of service " + service_);
-    }
-    // To a release that ran before it is a way back: what came after is forgotten.
-    const auto back = after_rollback(*history, id, now);
-    return store.activate(*history, back ? *back : after_install(*history, id, now));
+    Progress progress(ProgressStyle::none);
+    return ReleaseCommands(parts_.host, files, progress, now_text(), lock_patience)
+        .switch_to(parts_.name, release.id());
 }
 
 Result<std::optional<Release>> current_release(const HostLayout& host, const std::string& service) {

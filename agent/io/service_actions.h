@@ -13,20 +13,34 @@
 #include "agent/io/hook_runner.h"
 #include "agent/io/host_install.h"
 #include "agent/io/host_layout.h"
+#include "agent/io/service_command.h"
 
 namespace slipway::agent {
+
+/// What the actions of one service work with.
+struct ServiceParts {
+    const HostLayout& host;
+    std::string name;
+    ServiceConfig config;
+    InstallRequest install;          ///< What `stage` asks the network with.
+    std::filesystem::path installer; ///< Socket of slipway-installer; empty: this process installs.
+    ServiceCommand& command;
+};
 
 /// Performs the actions that a service's machine asks for. Each may be performed again after a
 /// crash. Blocking: from milliseconds (switch) to minutes (stage, bake).
 class ServiceActions {
 public:
-    /// `host` must outlive it. `install` is what `stage` asks the network with. `installer`: the
-    /// socket of slipway-installer, which builds and switches; empty: this process does.
-    ServiceActions(const HostLayout& host, std::string service, ServiceConfig config,
-                   InstallRequest install, std::filesystem::path installer);
+    /// What `parts` refers to must outlive it.
+    explicit ServiceActions(ServiceParts parts);
 
     /// Ends in Done or Failed with the action's number.
     [[nodiscard]] Event perform(const Perform& action, const std::stop_token& stop);
+
+    /// Has the command of the release that is current run, if it has one: commands end with the
+    /// daemon, and `current` may be switched by hand. Errors: the release cannot be read, or its
+    /// command not be started.
+    [[nodiscard]] Result<> keep_command();
 
 private:
     [[nodiscard]] Result<std::optional<Release>> run(const Perform& action,
@@ -47,13 +61,10 @@ private:
                                             const std::stop_token& stop);
     [[nodiscard]] Result<> restart(const Release& release, const std::stop_token& stop);
     [[nodiscard]] Result<> hold(const Release& release, bool bake, const std::stop_token& stop);
-    static void see_unit(const RunSpec& spec, ProbeVerdict& verdict);
+    [[nodiscard]] SupervisedCommand command_of(const RunSpec& spec, const Release& release) const;
+    void see_unit(const RunSpec& spec, ProbeVerdict& verdict) const;
 
-    const HostLayout& host_;
-    std::string service_;
-    ServiceConfig config_;
-    InstallRequest install_;
-    std::filesystem::path installer_;
+    ServiceParts parts_;
     HookRunner hooks_;
 };
 

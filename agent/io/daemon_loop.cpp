@@ -1,0 +1,280 @@
+#include "agent/io/daemon_loop.h"
+
+#include <algorithm>
+#include <poll.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "agent/core/daemon_status.h"
+#include "agent/core/install_state.h"
+#include "common/core/errc.h"
+#include "common/io/log.h"
+
+namespace slipway::agent {
+namespace {
+
+using std::chrono::milliseconds;
+
+// How often `current` is compared with what the machine believes: people may have switched.
+constexpr milliseconds look_period{2'000};
+constexpr milliseconds journal_retry{1'000};
+// Beside those of actions, which count up from 1.
+constexpr std::uint64_t keep_command_number = ~std::uint64_t{0};
+
+// Between the stop of the old release and the restart of the new one it is not the daemon's to
+// start a command: hooks stand in between.
+bool may_keep_command(const InstallState& state) {
+    if (!state.running || !state.work || state.work->course == Course::ahead) {
+        return state.running.has_value();
+    }
+    const auto step = state.work->step();
+    return step == Step::stage || step == Step::pre_switch;
+}
+
+} // namespace
+
+DaemonLoop::DaemonLoop(const DaemonOptions& options, const HostLayout& host, Parts parts)
+    : options_(options), host_(host), machine_{.seed = static_cast<std::uint64_t>(::gethostid())},
+      parts_(std::move(parts)) {}
+
+void DaemonLoop::run(const std::stop_token& stop) {
+    const std::stop_callback wake(stop, [this] { mailbox_.ring(); });
+    start();
+    (void)::sd_notify(0, "READY=1");
+    while (!stop.stop_requested()) {
+        turn(wait());
+        // A journal that takes nothing is no progress: the service manager may try a restart.
+        if (unwritten_.empty()) {
+            (void)::sd_notify(0, "WATCHDOG=1");
+        }
+    }
+    (void)::sd_notify(0, "STOPPING=1");
+    log_event(LogLevel::info, "agent.stopped");
+}
+
+void DaemonLoop::start() {
+    load_journal();
+    for (const auto& [name, config] : options_.config.services) {
+        (void)service(name);
+    }
+    look();
+    for (auto& [name, one] : services_) {
+        for (auto* listener : parts_.listeners) {
+            listener->state_changed(name, one.state);
+        }
+        act(name, one, resume(one.state));
+    }
+    for (auto* source : parts_.sources) {
+        take_desired(*source);
+    }
+    log_event(LogLevel::info, "agent.started",
+              {{"root", host_.root.string()}, {"services", std::to_string(services_.size())}});
+}
+
+void DaemonLoop::load_journal() {
+    const auto& journal = parts_.journal;
+    if (!journal.fault().empty()) {
+        log_event(journal.was_corrupt() ? LogLevel::error : LogLevel::warning, "journal.damaged",
+                  {{"why", journal.fault()}});
+    }
+    for (const auto& [name, value] : journal.values()) {
+        auto state = decode_install_state(as_bytes(value), "journal entry of " + name);
+        if (state) {
+            service(name).state = std::move(*state);
+        } else {
+            log_event(LogLevel::error, "journal.damaged", {{"why", describe(state.error())}});
+        }
+    }
+}
+
+DaemonLoop::Service& DaemonLoop::service(const std::string& name) {
+    const auto [found, is_new] = services_.try_emplace(name);
+    auto& one = found->second;
+    if (is_new) {
+        const auto config = options_.config.services.find(name);
+        one.command = std::make_unique<ServiceCommand>();
+        one.actions = std::make_unique<ServiceActions>(ServiceParts{
+            .host = host_,
+            .name = name,
+            .config = config == options_.config.services.end() ? ServiceConfig{} : config->second,
+            .install = options_.install,
+            .installer = options_.config.installer,
+            .command = *one.command});
+        one.jobs = std::make_unique<ServiceJobs>();
+    }
+    return one;
+}
+
+DaemonLoop::Ready DaemonLoop::wait() {
+    std::vector<pollfd> waited{{mailbox_.fd(), POLLIN, 0}, {parts_.status.fd(), POLLIN, 0}};
+    const auto first_source = waited.size();
+    for (const auto* source : parts_.sources) {
+        waited.push_back({source->fd(), POLLIN, 0});
+    }
+    (void)::poll(waited.data(), waited.size(), static_cast<int>(next_turn().count()));
+    Ready ready{.sources = {}, .status = waited[1].revents != 0};
+    for (std::size_t i = 0; i < parts_.sources.size(); ++i) {
+        if (waited[first_source + i].revents != 0) {
+            ready.sources.push_back(parts_.sources[i]);
+        }
+    }
+    return ready;
+}
+
+milliseconds DaemonLoop::next_turn() const {
+    auto next = looked_at_ + look_period;
+    for (const auto& [name, one] : services_) {
+        next = std::min(next, one.wake_at.value_or(next));
+    }
+    if (!unwritten_.empty()) {
+        next = std::min(next, Clock::now() + journal_retry);
+    }
+    const auto left = std::chrono::ceil<milliseconds>(next - Clock::now());
+    return std::max(left, milliseconds(0));
+}
+
+void DaemonLoop::turn(const Ready& ready) {
+    // Events that the journal could not take come first: order counts.
+    auto events = std::exchange(unwritten_, {});
+    std::ranges::move(mailbox_.take(), std::back_inserter(events));
+    for (auto& [name, event] : events) {
+        give(name, event);
+    }
+    for (auto& [name, one] : services_) {
+        if (one.wake_at && *one.wake_at <= Clock::now()) {
+            one.wake_at.reset();
+            give(name, Wake{});
+        }
+        one.jobs->sweep();
+    }
+    if (looked_at_ + look_period <= Clock::now()) {
+        look();
+    }
+    for (auto* source : ready.sources) {
+        take_desired(*source);
+    }
+    if (ready.status) {
+        parts_.status.answer(status());
+    }
+}
+
+void DaemonLoop::look() {
+    looked_at_ = Clock::now();
+    for (auto& [name, one] : services_) {
+        const auto current = current_release(host_, name);
+        if (!current) {
+            log_event(LogLevel::error, "service.unreadable",
+                      {{"service", name}, {"why", describe(current.error())}});
+        } else if (*current != one.state.running) {
+            give(name, Observed{*current});
+        }
+        keep_command(name, one);
+    }
+}
+
+void DaemonLoop::keep_command(const std::string& name, Service& one) {
+    if (!may_keep_command(one.state)) {
+        return;
+    }
+    one.jobs->begin(keep_command_number, name, mailbox_,
+                    [name, actions = *one.actions](
+                        const std::stop_token& /*stop*/) mutable -> std::optional<Event> {
+                        if (const auto kept = actions.keep_command(); !kept) {
+                            log_event(LogLevel::warning, "service.command",
+                                      {{"service", name}, {"why", describe(kept.error())}});
+                        }
+                        return std::nullopt;
+                    });
+}
+
+void DaemonLoop::take_desired(DesiredSource& source) {
+    const auto taken = source.take();
+    if (!taken) {
+        return;
+    }
+    const auto& desired = *taken;
+    if (!desired) {
+        // What was wanted before stays wanted.
+        log_event(LogLevel::warning, "desired.unreadable", {{"why", describe(desired.error())}});
+        return;
+    }
+    const auto known = services_.size();
+    for (const auto& [name, wanted] : desired->services) {
+        (void)service(name);
+    }
+    if (services_.size() != known) {
+        look(); // What a new one runs comes before what it should run.
+    }
+    for (const auto& [name, wanted] : desired->services) {
+        give(name, Desire{desired->epoch, wanted});
+    }
+}
+
+void DaemonLoop::give(const std::string& name, const Event& event) {
+    auto& one = service(name);
+    const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+        std::chrono::system_clock::now().time_since_epoch());
+    auto stepped = step(machine_, one.state, event, std::max<std::int64_t>(0, now.count()));
+    if (stepped.state != one.state) {
+        const auto kept = parts_.journal.put(name, encode_install_state(stepped.state));
+        if (!kept) {
+            log_event(LogLevel::error, "journal.failed",
+                      {{"service", name}, {"why", describe(kept.error())}});
+            unwritten_.push_back({name, event});
+            return;
+        }
+        one.state = std::move(stepped.state);
+        for (auto* listener : parts_.listeners) {
+            listener->state_changed(name, one.state);
+        }
+    }
+    act(name, one, stepped.actions);
+}
+
+void DaemonLoop::act(const std::string& name, Service& one, const std::vector<Action>& actions) {
+    for (const auto& action : actions) {
+        if (const auto* perform = std::get_if<Perform>(&action)) {
+            begin(name, one, *perform);
+        } else if (const auto* abandoned = std::get_if<Abandon>(&action)) {
+            one.jobs->abandon(abandoned->number);
+        } else if (const auto* waits = std::get_if<Wait>(&action)) {
+            one.wake_at = Clock::now() + waits->delay;
+        } else if (const auto* told = std::get_if<Report>(&action)) {
+            report(name, *told);
+        }
+    }
+}
+
+void DaemonLoop::begin(const std::string& name, Service& one, const Perform& action) {
+    one.wake_at.reset();
+    // resume() may ask for what was begun already by an event before it.
+    one.jobs->begin(action.number, name, mailbox_,
+                    [action, actions = *one.actions](const std::stop_token& stop) mutable
+                        -> std::optional<Event> { return actions.perform(action, stop); });
+}
+
+void DaemonLoop::report(const std::string& name, const Report& report) const {
+    log_event(report.why.empty() ? LogLevel::info : LogLevel::warning, "service.state",
+              {{"service", name},
+               {"state", report.kind},
+               {"release", report.release ? report.release->id().text : ""},
+               {"why", report.why}});
+    for (auto* listener : parts_.listeners) {
+        listener->reported(name, report);
+    }
+}
+
+std::string DaemonLoop::status() const {
+    std::map<std::string, ServiceView> views;
+    for (const auto& [name, one] : services_) {
+        auto& view = views[name];
+        view.state = &one.state;
+        if (one.wake_at) {
+            const auto left = std::chrono::ceil<milliseconds>(*one.wake_at - Clock::now());
+            view.waits_ms = std::max<std::int64_t>(0, left.count());
+        }
+    }
+    return encode_daemon_status(views);
+}
+
+} // namespace slipway::agent

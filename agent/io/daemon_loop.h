@@ -1,0 +1,80 @@
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/core/install_machine.h"
+#include "agent/io/daemon.h"
+#include "agent/io/daemon_sockets.h"
+#include "agent/io/desired_source.h"
+#include "agent/io/journal.h"
+#include "agent/io/service_actions.h"
+#include "agent/io/service_command.h"
+#include "agent/io/service_jobs.h"
+
+namespace slipway::agent {
+
+/// The loop of the daemon, and all that it knows: one thread that waits for events, gives them to
+/// the machines of the services, keeps in the journal what they decided, and has it done by the
+/// services' jobs. It never works itself, and waits for nothing but the next event.
+class DaemonLoop {
+public:
+    struct Parts {
+        Journal journal;
+        StatusSocket status;
+        std::vector<DesiredSource*> sources;
+        std::vector<DaemonListener*> listeners;
+    };
+    /// `options`, `host`, sources and listeners must outlive it.
+    DaemonLoop(const DaemonOptions& options, const HostLayout& host, Parts parts);
+
+    /// Until a stop is requested.
+    void run(const std::stop_token& stop);
+
+private:
+    using Clock = std::chrono::steady_clock;
+
+    struct Service {
+        InstallState state;
+        std::unique_ptr<ServiceCommand> command;
+        std::unique_ptr<ServiceActions> actions;
+        std::optional<Clock::time_point> wake_at;
+        std::unique_ptr<ServiceJobs> jobs; ///< Last: its threads use the others.
+    };
+    struct Ready {
+        std::vector<DesiredSource*> sources;
+        bool status = false;
+    };
+
+    void start();
+    void load_journal();
+    [[nodiscard]] Service& service(const std::string& name);
+    [[nodiscard]] Ready wait();
+    [[nodiscard]] std::chrono::milliseconds next_turn() const;
+    void turn(const Ready& ready);
+    void look();
+    void keep_command(const std::string& name, Service& one);
+    void take_desired(DesiredSource& source);
+    void give(const std::string& name, const Event& event);
+    void act(const std::string& name, Service& one, const std::vector<Action>& actions);
+    void begin(const std::string& name, Service& one, const Perform& action);
+    void report(const std::string& name, const Report& report) const;
+    [[nodiscard]] std::string status() const;
+
+    const DaemonOptions& options_;
+    const HostLayout& host_;
+    MachineOptions machine_;
+    Parts parts_;
+    Mailbox mailbox_;
+    std::deque<Ended> unwritten_; ///< What the journal could not take yet.
+    Clock::time_point looked_at_;
+    std::map<std::string, Service> services_; ///< Last: its threads use the mailbox.
+};
+
+} // namespace slipway::agent
