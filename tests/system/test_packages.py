@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+"""The packages on booted systems: a seeder and a host, a socket-activated service that is deployed, broken, cut off from
+the network, killed in the middle of an install, upgraded and purged, while a client asks it all the time.
+
+    packaging/build-deb && tests/system/test_packages.py
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import unittest
+import urllib.request
+
+import machines
+
+SEEDER, HOST = "10.77.0.1", "10.77.0.2"
+STATE = "/var/lib/slipway"
+
+SERVE = """#!/usr/bin/python3
+# Serves what systemd listens for. Told to stop, it ends between two requests: those that wait go to the next release.
+import signal, socket, sys
+busy = False
+stopping = False
+def stop(*_):
+    global stopping
+    stopping = True
+    if not busy:
+        sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+listening = socket.socket(fileno=3)
+while not stopping:
+    client, _ = listening.accept()
+    busy = True
+    client.settimeout(5)
+    try:
+        client.recv(65536)
+        client.sendall(b"HTTP/1.1 STATUS\\r\\nContent-Length: SIZE\\r\\nConnection: close\\r\\n\\r\\nVERSION")
+        client.shutdown(socket.SHUT_WR)
+        client.recv(1)
+    except OSError:
+        pass
+    client.close()
+    busy = False
+"""
+
+WEB_SERVICE = f"""[Unit]
+Requires=web.socket
+After=web.socket
+StartLimitIntervalSec=0
+[Service]
+ExecStart=/usr/bin/python3 {STATE}/services/web/current/serve
+User=nobody
+"""
+WEB_SOCKET = """[Socket]
+ListenStream=8080
+[Install]
+WantedBy=sockets.target
+"""
+RUN_SPEC = {
+    "version": 1,
+    "unit": {"name": "web.service"},
+    "probes": [{"type": "http", "url": "http://127.0.0.1:8080/", "interval": "100ms", "failures": 2}],
+    "ready_within": "20s",
+}
+
+
+class Client:
+    """Asks the service all the time, and remembers every answer and every failure."""
+
+    def __init__(self):
+        self.answers, self.failures, self.over = [], [], False
+        self.thread = threading.Thread(target=self.ask, daemon=True)
+        self.thread.start()
+
+    def ask(self):
+        while not self.over:
+            try:
+                with socket.create_connection((HOST, 8080), 15) as asked:
+                    asked.sendall(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
+                    answer = b""
+                    while part := asked.recv(65536):
+                        answer += part
+                status, version = re.fullmatch(rb"HTTP/1.1 (\d+) .*\r\n\r\n(.+)", answer, re.DOTALL).groups()
+                self.answers.append((int(status), version.decode()))
+            except (OSError, AttributeError) as error:
+                self.failures.append(f"after {len(self.answers)} answers: {error!r}")
+            time.sleep(0.002)
+
+    def end(self):
+        self.over = True
+        self.thread.join(20)
+
+    def versions(self):
+        """In the order of their appearance, without repetitions."""
+        seen = [version for _, version in self.answers]
+        return [version for number, version in enumerate(seen) if number == 0 or seen[number - 1] != version]
+
+
+class Packages(unittest.TestCase):
+    """One story: each test goes on where the last one ended."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = machines.Lab()
+        cls.addClassCleanup(cls.lab.end)
+        cls.seeder = cls.lab.machine("seeder", SEEDER)
+        cls.host = cls.lab.machine("host", HOST)
+        cls.epoch = 0
+
+    def publish(self, version, status="200 OK", extra=b""):
+        tree = self.lab.home / "tree"
+        shutil.rmtree(tree, ignore_errors=True)
+        tree.mkdir()
+        serve = SERVE.replace("STATUS", status).replace("SIZE", str(len(version))).replace("VERSION", version)
+        (tree / "serve").write_text(serve)
+        (tree / "serve").chmod(0o755)
+        (tree / "data").write_bytes(random.Random(1).randbytes(400_000) + extra)
+        packed = self.lab.home / "tree.tar"
+        machines.run("tar", "-C", tree, "-cf", packed, ".")
+        self.seeder.copy_in(packed, "/tmp/tree.tar")
+        self.seeder.shell(
+            f"""rm -rf /tmp/tree; mkdir -m 755 /tmp/tree; tar -C /tmp/tree -xf /tmp/tree.tar
+            runuser -u slipway-seeder -- slipway publish --repo /var/lib/slipway-seeder/repository \\
+            --keys /var/lib/slipway-seeder/keys --run-spec /etc/run.json web@{version} /tmp/tree""", timeout=120
+        )
+
+    def want(self, version):
+        type(self).epoch += 1
+        wanted = {"version": 1, "epoch": self.epoch, "services": {"web": {"run": {"artifact": f"web@{version}"}}}}
+        self.host.write("/etc/slipway/desired.json", json.dumps(wanted))
+
+    def status(self):
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.settimeout(5)
+            caller.connect(str(self.host.root / STATE.lstrip("/") / "agent.sock"))
+            answer = b""
+            while part := caller.recv(65536):
+                answer += part
+        return json.loads(answer)["services"]["web"]
+
+    def wait_for(self, seconds=60, **expected):
+        def holds():
+            status = self.status()
+            return status if all(status[key] == value for key, value in expected.items()) else None
+
+        return self.host.wait(holds, seconds)
+
+    def running(self):
+        return self.status()["running"]["artifact"]
+
+    def as_agent(self, line):
+        return self.host.shell(f"runuser -u slipway -- sh -c '{line}' 2>&1 || echo refused", check=False)
+
+    def test_01_a_seeder_from_its_package(self):
+        seeder = self.seeder
+        seeder.install("slipway", "slipway-seeder")
+        self.assertEqual(seeder.shell("systemctl is-enabled slipway-seeder || true").strip(), "disabled")
+        seeder.write("/etc/run.json", json.dumps(RUN_SPEC))
+        home = "/var/lib/slipway-seeder"
+        seeder.shell(f"runuser -u slipway-seeder -- slipway repo init --repo {home}/repository --keys {home}/keys")
+        self.publish("1.0")
+        file = seeder.shell("cat /etc/slipway/seeder.toml")
+        file = file.replace('#listen = "127.0.0.1:7070"', f'listen = "{SEEDER}:7070"').replace("#open = false", "open = true")
+        seeder.write("/etc/slipway/seeder.toml", file)
+        seeder.shell("slipway-seeder run --config /etc/slipway/seeder.toml --check-config; systemctl enable --now slipway-seeder")
+        answer = seeder.wait(lambda: urllib.request.urlopen(f"http://{SEEDER}:7070/healthz", timeout=5).status)
+        self.assertEqual(answer, 200)
+
+    def test_02_an_agent_without_privilege(self):
+        host = self.host
+        host.install("slipway-agent")
+        root = self.seeder.shell("slipway repo root export --repo /var/lib/slipway-seeder/repository")
+        host.write("/etc/slipway/root.json", root.rstrip("\n"))
+        file = host.shell("cat /etc/slipway/agent.toml")
+        file = file.replace('#seeders = ["https://seeder.eu.example:7070"]', f'seeders = ["http://{SEEDER}:7070"]')
+        host.write("/etc/slipway/agent.toml", file.replace('#trust = "', 'trust = "'))
+        host.write("/etc/slipway/managed-units", "web.service")
+        host.write("/etc/systemd/system/web.service", WEB_SERVICE)
+        host.write("/etc/systemd/system/web.socket", WEB_SOCKET)
+        host.shell("systemctl daemon-reload; systemctl enable --now web.socket; systemctl enable --now slipway-agent")
+        self.assertEqual(host.shell("systemctl is-active slipway-agent").strip(), "active")
+        pid = host.shell("systemctl show --value -p MainPID slipway-agent").strip()
+        process = host.shell(f"cat /proc/{pid}/status")
+        for right in ("CapEff", "CapPrm", "CapBnd", "CapAmb"):
+            self.assertRegex(process, rf"{right}:\s+0{{16}}\n")
+        self.assertRegex(process, r"NoNewPrivs:\s+1")
+        self.assertNotRegex(process, r"Uid:\s+0\s")
+
+    def test_03_a_deployment_without_a_failed_request(self):
+        self.want("1.0")
+        self.wait_for(state="healthy", wanted="web@1.0")
+        client = Client()
+        self.addCleanup(client.end)
+        self.host.wait(lambda: len(client.answers) > 20)
+        self.publish("1.1")
+        self.want("1.1")
+        self.wait_for(state="healthy", wanted="web@1.1")
+        asked = len(client.answers)
+        self.host.wait(lambda: len(client.answers) > asked + 20)
+        client.end()
+        self.assertEqual(client.failures, [])
+        self.assertEqual({status for status, _ in client.answers}, {200})
+        self.assertEqual(client.versions(), ["1.0", "1.1"])
+        print(f"{len(client.answers)} requests over the switch, none failed", end=" ... ", flush=True)
+
+    def test_04_a_broken_release_is_taken_back(self):
+        client = Client()
+        self.addCleanup(client.end)
+        self.publish("1.2", status="500 Broken")
+        self.want("1.2")
+        status = self.wait_for(state="rolled-back")
+        self.assertIn("web@1.2", json.dumps(status["quarantine"]))
+        self.assertEqual(self.running(), "web@1.1")
+        self.host.wait(lambda: client.answers and client.answers[-1] == (200, "1.1"))
+        client.end()
+        self.assertEqual(client.failures, [], "even the broken release loses no connection")
+        self.assertEqual(client.versions(), ["1.1", "1.2", "1.1"])
+
+    def test_05_the_agent_may_restart_its_units_and_no_other(self):
+        call = "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager"
+        self.assertIn("/org/freedesktop/systemd1/job", self.as_agent(f"{call} RestartUnit ss web.service replace"))
+        for unit in ("dbus.service", "slipway-installer.service", "web.socket"):
+            self.assertIn("refused", self.as_agent(f"{call} RestartUnit ss {unit} replace"), unit)
+        self.assertIn("refused", self.as_agent(f"{call} KillUnit ssi web.service all 9"))
+        self.assertIn("refused", self.as_agent(f"mv {STATE}/services {STATE}/other"))
+        self.assertIn("refused", self.as_agent(f"touch {STATE}/services/web/current/serve"))
+        self.assertIn("refused", self.as_agent("echo dbus.service >> /etc/slipway/managed-units"))
+        namespace = "readlink /proc/$(systemctl show --value -p MainPID slipway-installer)/ns/net"
+        self.assertNotEqual(self.host.shell(namespace), self.host.shell("readlink /proc/1/ns/net"), "the installer has no network")
+
+    def test_06_without_a_network_what_runs_runs_on(self):
+        self.host.unplug()
+        self.publish("1.3")
+        self.want("1.3")
+        self.host.wait(lambda: (self.status()["last_error"] or "") and self.status()["state"] == "staging")
+        ask = "import socket; s = socket.create_connection((\"127.0.0.1\", 8080)); s.sendall(b\"GET /\"); print(s.recv(999))"
+        self.assertIn("1.1", self.host.shell(f"python3 -c '{ask}'"))
+        self.host.plug()
+        self.wait_for(state="healthy", wanted="web@1.3", seconds=120)
+
+    def test_07_killed_in_the_middle_of_an_install(self):
+        self.publish("1.4", extra=os.urandom(48_000_000))
+        self.want("1.4")
+        staging = self.host.root / STATE.lstrip("/") / "services/web/staging"
+        self.host.wait(lambda: any(staging.rglob("data*")))
+        self.assertEqual(self.running(), "web@1.3")
+        self.host.kill()
+        self.host.boot()
+        client = Client()
+        self.addCleanup(client.end)
+        self.wait_for(state="healthy", wanted="web@1.4", seconds=120)
+        self.host.wait(lambda: client.answers and client.answers[-1] == (200, "1.4"))
+        client.end()
+        self.assertEqual({status for status, _ in client.answers}, {200})
+        self.assertIn(client.versions(), (["1.3", "1.4"], ["1.4"]))
+        self.host.shell(f"slipway-agent verify --service web --root {STATE}")
+        self.assertEqual(list(staging.iterdir()) if staging.exists() else [], [])
+
+    def test_08_an_upgrade_of_the_package_keeps_all(self):
+        packages = self.lab.home / "newer"
+        # dpkg-deb alone: the same package under a higher version.
+        machines.run("dpkg-deb", "-R", machines.package("slipway-agent"), packages)
+        control = packages / "DEBIAN/control"
+        control.write_text(re.sub(r"(?m)^Version: .*", "Version: 99.0", control.read_text()))
+        machines.run("dpkg-deb", "--root-owner-group", "-b", packages, self.lab.home / "newer.deb")
+        before = self.host.shell("systemctl show --value -p MainPID slipway-agent")
+        client = Client()
+        self.addCleanup(client.end)
+        self.host.copy_in(self.lab.home / "newer.deb", "/tmp/newer.deb")
+        self.host.shell("dpkg --install /tmp/newer.deb", timeout=120)
+        self.assertNotEqual(self.host.shell("systemctl show --value -p MainPID slipway-agent"), before)
+        self.wait_for(state="healthy", wanted="web@1.4")
+        client.end()
+        self.assertEqual((client.failures, client.versions()), ([], ["1.4"]), "the service does not notice")
+        self.assertIn(SEEDER, self.host.shell("cat /etc/slipway/agent.toml"))
+        self.want("1.3")
+        self.wait_for(state="healthy", wanted="web@1.3")
+
+    def test_09_removal_keeps_the_state_and_purge_removes_it(self):
+        host = self.host
+        host.shell("dpkg --remove slipway-agent", timeout=120)
+        self.assertEqual(host.shell("systemctl is-active slipway-agent slipway-installer.socket || true").split(), ["inactive"] * 2)
+        host.shell(f"test -e {STATE}/services/web/current/serve; test -e /etc/slipway/agent.toml")
+        host.shell("systemctl stop web.socket web.service; dpkg --purge slipway-agent", timeout=120)
+        host.shell(f"test ! -e {STATE}; test ! -e /etc/slipway/agent.toml; test ! -e /lib/systemd/system/slipway-agent.service")
+        self.seeder.shell("dpkg --purge slipway-seeder; test ! -e /var/lib/slipway-seeder", timeout=120)
+
+
+if __name__ == "__main__":
+    machines.main()
