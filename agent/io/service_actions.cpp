@@ -8,6 +8,7 @@
 #include "agent/io/probes.h"
 #include "agent/io/release_commands.h"
 #include "agent/io/release_store.h"
+#include "agent/io/self_restart.h"
 #include "agent/io/unit_control.h"
 #include "common/core/errc.h"
 #include "common/format/manifest.h"
@@ -153,6 +154,16 @@ Result<> ServiceActions::restart(const Release& release, const std::stop_token& 
             return {};
         }
         return UnitControl::open().and_then([&](UnitControl units) {
+            // A unit that cannot be looked at is told by apply().
+            const auto self = units.status(spec.unit->name).and_then([&](const UnitStatus& unit) {
+                return self_restart(unit, parts_.host.service(parts_.name), release.id());
+            });
+            if (self == SelfRestart::done) {
+                return Result<>();
+            }
+            if (!self && self.error().code == Errc::failed) {
+                return Result<>(tl::unexpected(self.error()));
+            }
             return units.apply(*spec.unit, stop).map([](const UnitStatus& /*status*/) {});
         });
     });

@@ -83,6 +83,22 @@ T number_property(sd_bus* bus, const std::string& path, const char* name, char t
     return result < 0 ? 0 : value;
 }
 
+/// Path of the first program of ExecStart=.
+std::string program_property(sd_bus* bus, const std::string& path) {
+    BusError error;
+    sd_bus_message* raw = nullptr;
+    const auto result = sd_bus_get_property(bus, destination, path.c_str(), service_interface,
+                                            "ExecStart", error.out(), &raw, "a(sasbttttuii)");
+    const Message message(raw);
+    const char* program = nullptr;
+    if (result < 0 || sd_bus_message_enter_container(raw, 'a', "(sasbttttuii)") <= 0 ||
+        sd_bus_message_enter_container(raw, 'r', "sasbttttuii") <= 0 ||
+        sd_bus_message_read(raw, "s", &program) <= 0) {
+        return {};
+    }
+    return program;
+}
+
 Result<sd_bus*> open_bus(const std::string& address) {
     sd_bus* bus = nullptr;
     int result = sd_bus_new(&bus);
@@ -197,6 +213,8 @@ Result<UnitStatus> UnitControl::status(const std::string& unit) {
         status.result = text_property(bus_.get(), path, service_interface, "Result");
         status.exit_status = number_property<std::int32_t>(bus_.get(), path, "ExecMainStatus", 'i');
         status.restarts = number_property<std::uint32_t>(bus_.get(), path, "NRestarts", 'u');
+        status.main_pid = number_property<std::uint32_t>(bus_.get(), path, "MainPID", 'u');
+        status.program = program_property(bus_.get(), path);
     }
     return status;
 }

@@ -23,6 +23,8 @@ struct UnitStatus {
     std::string result; ///< Services: "success", "exit-code", "timeout", "oom-kill", …
     std::int32_t exit_status = 0;
     std::uint64_t restarts = 0; ///< NRestarts: by systemd itself, since it was started.
+    std::int64_t main_pid = 0;  ///< 0: no process.
+    std::string program;        ///< Path of the first ExecStart=.
 
     /// "web.service: failed (failed), result exit-code, exit status 3".
     [[nodiscard]] std::string text() const;

@@ -113,40 +113,49 @@ class Packages(unittest.TestCase):
         cls.host = cls.lab.machine("host", HOST)
         cls.epoch = 0
 
-    def publish(self, version, status="200 OK", extra=b""):
+    def new_tree(self):
         tree = self.lab.home / "tree"
         shutil.rmtree(tree, ignore_errors=True)
         tree.mkdir()
+        return tree
+
+    def publish(self, version, status="200 OK", extra=b""):
+        tree = self.new_tree()
         serve = SERVE.replace("STATUS", status).replace("SIZE", str(len(version))).replace("VERSION", version)
         (tree / "serve").write_text(serve)
         (tree / "serve").chmod(0o755)
         (tree / "data").write_bytes(random.Random(1).randbytes(400_000) + extra)
+        self.publish_tree(f"web@{version}", tree)
+
+    def publish_tree(self, artifact, tree, run_spec="/etc/run.json"):
         packed = self.lab.home / "tree.tar"
         machines.run("tar", "-C", tree, "-cf", packed, ".")
         self.seeder.copy_in(packed, "/tmp/tree.tar")
         self.seeder.shell(
             f"""rm -rf /tmp/tree; mkdir -m 755 /tmp/tree; tar -C /tmp/tree -xf /tmp/tree.tar
             runuser -u slipway-seeder -- slipway publish --repo /var/lib/slipway-seeder/repository \\
-            --keys /var/lib/slipway-seeder/keys --run-spec /etc/run.json web@{version} /tmp/tree""", timeout=120
+            --keys /var/lib/slipway-seeder/keys --run-spec {run_spec} {artifact} /tmp/tree""", timeout=120
         )
 
-    def want(self, version):
+    def want(self, version, agent=None):
         type(self).epoch += 1
         wanted = {"version": 1, "epoch": self.epoch, "services": {"web": {"run": {"artifact": f"web@{version}"}}}}
+        if agent:
+            wanted["services"]["slipway-agent"] = {"run": {"artifact": f"slipway-agent@{agent}"}}
         self.host.write("/etc/slipway/desired.json", json.dumps(wanted))
 
-    def status(self):
+    def status(self, service="web"):
         with socket.socket(socket.AF_UNIX) as caller:
             caller.settimeout(5)
             caller.connect(str(self.host.root / STATE.lstrip("/") / "agent.sock"))
             answer = b""
             while part := caller.recv(65536):
                 answer += part
-        return json.loads(answer)["services"]["web"]
+        return json.loads(answer)["services"][service]
 
-    def wait_for(self, seconds=60, **expected):
+    def wait_for(self, seconds=60, service="web", **expected):
         def holds():
-            status = self.status()
+            status = self.status(service)
             return status if all(status[key] == value for key, value in expected.items()) else None
 
         return self.host.wait(holds, seconds)
@@ -282,7 +291,43 @@ class Packages(unittest.TestCase):
         self.want("1.3")
         self.wait_for(state="healthy", wanted="web@1.3")
 
-    def test_09_removal_keeps_the_state_and_purge_removes_it(self):
+    def agent_program(self):
+        return self.host.shell("readlink /proc/$(systemctl show --value -p MainPID slipway-agent)/exe").strip()
+
+    def publish_agent(self, version, program):
+        tree = self.new_tree()
+        (tree / "slipway-agent").write_bytes(program)
+        (tree / "slipway-agent").chmod(0o755)
+        (tree / "version").write_text(version)
+        self.publish_tree(f"slipway-agent@{version}", tree, "/etc/run-agent.json")
+
+    def test_09_the_agent_upgrades_itself_and_comes_back_when_it_is_broken(self):
+        host, releases = self.host, f"{STATE}/services/slipway-agent/releases"
+        self.seeder.write("/etc/run-agent.json", json.dumps({"version": 1, "unit": {"name": "slipway-agent.service"}}))
+        host.write("/etc/slipway/managed-units", "web.service\nslipway-agent.service")
+        place = "/etc/systemd/system/slipway-agent.service.d"
+        host.shell(f"""mkdir {place}; cp /usr/share/doc/slipway-agent/examples/self-upgrade.conf {place}
+            systemctl daemon-reload; systemctl restart slipway-agent""")
+        self.assertEqual(self.agent_program(), "/usr/bin/slipway-agent", "before there is a release")
+        machines.run("dpkg-deb", "-x", machines.package("slipway-agent"), self.lab.home / "unpacked")
+        program = (self.lab.home / "unpacked/usr/bin/slipway-agent").read_bytes()
+        client = Client()
+        self.addCleanup(client.end)
+        for version in ("1", "2"):
+            self.publish_agent(version, program)
+            self.want("1.3", agent=version)
+            self.wait_for(service="slipway-agent", state="healthy", wanted=f"slipway-agent@{version}")
+            self.assertTrue(self.agent_program().startswith(f"{releases}/{version}-"), self.agent_program())
+        self.publish_agent("3", b"#!/bin/sh\nexit 1\n")
+        self.want("1.3", agent="3")
+        host.wait(lambda: host.shell("systemctl show --value -p ExecMainStartTimestamp slipway-agent-rollback").strip(), 90)
+        status = self.wait_for(service="slipway-agent", seconds=90, state="rolled-back")
+        self.assertIn("slipway-agent@3", json.dumps(status["quarantine"]))
+        self.assertTrue(self.agent_program().startswith(f"{releases}/2-"), self.agent_program())
+        client.end()
+        self.assertEqual((client.failures, client.versions()), ([], ["1.3"]), "the services do not notice")
+
+    def test_10_removal_keeps_the_state_and_purge_removes_it(self):
         host = self.host
         host.shell("dpkg --remove slipway-agent", timeout=120)
         self.assertEqual(host.shell("systemctl is-active slipway-agent slipway-installer.socket || true").split(), ["inactive"] * 2)
