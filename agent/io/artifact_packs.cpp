@@ -123,7 +123,7 @@ Result<std::vector<PackBytes>> ArtifactPacks::bytes() {
             }
             pack.mapping = std::move(*mapping);
         }
-        all.push_back({&pack.toc, pack.mapping->bytes(), pack.entry->id.name()});
+        all.push_back({&pack.toc, pack.mapping->bytes(), pack.entry->id.name(), true});
     }
     return all;
 }

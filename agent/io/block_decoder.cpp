@@ -1,7 +1,11 @@
 #include "agent/io/block_decoder.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <fcntl.h>
 #include <memory>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/core/errc.h"
 #include "common/delta/codec.h"
@@ -16,6 +20,30 @@ std::uint64_t decoded_length(const Block& block) {
         bytes += chunk.bytes;
     }
     return bytes;
+}
+
+// Of a large block's encoding this much is resident at most, and what it decodes to.
+constexpr std::uint64_t resident_bytes = 4ULL * 1024 * 1024;
+
+// A page that is read brings cached pages around it into memory: the kernel's fault_around_bytes
+// are 64 KiB, and twice that is safe.
+constexpr std::uint64_t around_bytes = 128ULL * 1024;
+
+// Gives back the memory of a block that was read. Its pages stay in the system's cache.
+void forget(const PackBytes& pack, const Block& block) {
+    if (!pack.is_mapped) {
+        return;
+    }
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto data = reinterpret_cast<std::uintptr_t>(pack.bytes.data());
+    const auto first = block.offset - std::min<std::uint64_t>(block.offset, around_bytes);
+    const auto last = std::min<std::uint64_t>(block.offset + block.encoded_bytes + around_bytes,
+                                              pack.bytes.size());
+    const auto begin = (data + first) / page * page;
+    if (data + last > begin) {
+        // Of no importance if it fails: the memory is the system's to take back anyway.
+        ::madvise(reinterpret_cast<void*>(begin), data + last - begin, MADV_DONTNEED);
+    }
 }
 
 std::string chunk_name(const ChunkRef& chunk) {
@@ -77,7 +105,10 @@ Result<bool> BlockDecoder::decode(const Plan& plan, std::span<const PackBytes> p
     for (const auto& wave : decode_waves(plan, tocs)) {
         auto done = parallel_for(wave.size(), worker_count(), stop, [&](std::size_t i) {
             const auto& pack = packs[wave[i].pack];
-            return run({pack, pack.toc->blocks[wave[i].block]});
+            const auto& block = pack.toc->blocks[wave[i].block];
+            auto ran = run({pack, block});
+            forget(pack, block);
+            return ran;
         });
         if (!done) {
             return tl::unexpected(std::move(done.error()));
@@ -148,12 +179,17 @@ Result<> BlockDecoder::decode_in_pieces_to(const Job& job, ByteSpan encoded,
     const auto& chunk = job.block.chunks.front();
     Sha256 hash;
     auto offset = target.offset;
+    std::uint64_t due = 0;
     Result<> written;
     auto decoded =
         slipway::decode_in_pieces(job.block.codec, encoded, chunk.bytes, [&](ByteSpan piece) {
             hash.update(piece);
             written = pwrite_all(target.fd.get(), piece, offset, chunk_name(chunk));
             offset += piece.size();
+            if ((due += piece.size()) >= resident_bytes) {
+                forget(job.pack, job.block);
+                due = 0;
+            }
             return written;
         });
     if (!decoded) {

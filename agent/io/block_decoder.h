@@ -19,12 +19,15 @@ struct PackBytes {
     const PackToc* toc = nullptr; ///< Outlives the decoder.
     ByteSpan bytes;               ///< The whole file; only what was fetched means anything.
     std::string name;             ///< For errors.
+    /// A read-only mapping of a file: memory that can be given back, and is read again.
+    bool is_mapped = false;
 };
 
 /// Decodes a plan's blocks into a tree. Independent blocks are decoded in parallel; each chunk that
 /// the tree or a later block needs is checked by SHA-256 before it is used. Large chunks are
 /// written piece by piece as they are decoded, patches through mappings of their bases and of the
-/// file they are for, so that memory stays bounded: about 16 MiB a worker.
+/// file they are for, so that memory stays bounded: about 16 MiB a worker. Of a mapped pack no more
+/// stays resident than the blocks at work, and of a large block the last few MiB.
 ///
 /// A block whose result is wrong because a base is: the base is distrusted, the block left out, and
 /// what it was for stays wanted. With good bases the pack is at fault: Errc::verification_failed

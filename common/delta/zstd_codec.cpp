@@ -88,13 +88,21 @@ Result<> check_header(ByteSpan encoded) {
     return {};
 }
 
-/// A frame that is one, exactly `raw_bytes` long, and followed by nothing.
-Result<> check_frame(ByteSpan encoded, std::uint64_t raw_bytes) {
+/// A frame that says to be `raw_bytes` long.
+Result<> check_length(ByteSpan encoded, std::uint64_t raw_bytes) {
     if (auto ok = check_header(encoded); !ok) {
         return ok;
     }
     if (ZSTD_getFrameContentSize(encoded.data(), encoded.size()) != raw_bytes) {
         return fail(Errc::verification_failed, "zstd frame has another length than its block");
+    }
+    return {};
+}
+
+/// A frame that is one, exactly `raw_bytes` long, and followed by nothing.
+Result<> check_frame(ByteSpan encoded, std::uint64_t raw_bytes) {
+    if (auto ok = check_length(encoded, raw_bytes); !ok) {
+        return ok;
     }
     if (ZSTD_findFrameCompressedSize(encoded.data(), encoded.size()) != encoded.size()) {
         return fail(Errc::verification_failed, "zstd frame is truncated or something follows it");
@@ -177,8 +185,9 @@ Result<> zstd_decode_in_pieces(ByteSpan encoded, std::uint64_t raw_bytes,
                                std::uint64_t frame_window_bytes_max,
                                const std::function<Result<>(ByteSpan)>& take) {
     constexpr std::size_t piece_bytes = 1024ULL * 1024;
-    if (auto whole = check_frame(encoded, raw_bytes); !whole) {
-        return whole;
+    // Not check_frame(): it would read all of a mapped frame into memory before the first piece.
+    if (auto said = check_length(encoded, raw_bytes); !said) {
+        return said;
     }
     if (window_of(encoded) > frame_window_bytes_max) {
         return fail(Errc::verification_failed, "zstd window is too large to decode in pieces");
@@ -201,8 +210,9 @@ Result<> zstd_decode_in_pieces(ByteSpan encoded, std::uint64_t raw_bytes,
             return taken;
         }
     }
-    if (given != raw_bytes) {
-        return fail(Errc::verification_failed, "zstd frame is shorter than its block");
+    if (given != raw_bytes || in.pos != in.size) {
+        return fail(Errc::verification_failed,
+                    "zstd frame is shorter than its block or something follows it");
     }
     return {};
 }
