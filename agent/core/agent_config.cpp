@@ -20,6 +20,66 @@ ServiceConfig service_from(config::Table& table) {
     return service;
 }
 
+// Sizes and rates: "20M" as in run specifications, or a number.
+void take_size(config::Table& table, const char* key, std::uint64_t& into) {
+    std::string text;
+    if (!table.has(key)) {
+        return;
+    }
+    table.take(key, text);
+    if (const auto size = parse_size(text)) {
+        into = *size;
+    } else if (!text.empty()) {
+        table.complain(key, "must be a size like \"20M\"");
+    }
+}
+
+Rates rates_from(config::Table& table) {
+    Rates rates;
+    take_size(table, "upload_bytes_per_s", rates.upload_bytes_per_s);
+    take_size(table, "download_bytes_per_s", rates.download_bytes_per_s);
+    return rates;
+}
+
+unsigned clock_from(config::Table& table, const char* key) {
+    std::string text;
+    table.take(key, text);
+    const auto minute = parse_clock(text);
+    if (!minute) {
+        table.complain(key, minute.error().context);
+    }
+    return minute.value_or(0);
+}
+
+// [limits.windows.NAME]
+RateWindow window_from(config::Table& table, const std::string& name) {
+    RateWindow window{.name = name, .rates = rates_from(table)};
+    std::vector<std::string> days{"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+    table.take("days", days);
+    for (const auto& day : days) {
+        const auto bit = parse_day(day);
+        if (!bit) {
+            table.complain("days", bit.error().context);
+        }
+        window.days |= bit.value_or(0);
+    }
+    window.from_minute = clock_from(table, "from");
+    window.to_minute = clock_from(table, "to");
+    return window;
+}
+
+TransferLimits limits_from(config::Table& table) {
+    TransferLimits limits{.always = rates_from(table), .windows = {}};
+    if (auto windows = table.table("windows")) {
+        for (const auto& name : windows->names()) {
+            if (auto window = windows->table(name.c_str())) {
+                limits.windows.push_back(window_from(*window, name));
+            }
+        }
+    }
+    return limits;
+}
+
 } // namespace
 
 AgentConfig read_agent_config(config::Table& table) {
@@ -30,6 +90,10 @@ AgentConfig read_agent_config(config::Table& table) {
     table.take("listen", config.listen);
     table.take("installer", config.installer);
     table.take_count("patience_s", config.patience, 1, 3'600);
+    if (auto limits = table.table("limits")) {
+        take_size(*limits, "packs_bytes", config.packs_bytes_max);
+        config.limits = limits_from(*limits);
+    }
     if (auto tls = table.table("tls")) {
         tls->take("certificate", config.tls_certificate);
         tls->take("key", config.tls_key);

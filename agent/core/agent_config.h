@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/core/transfer_limits.h"
 #include "common/config/document.h"
 #include "common/format/run_spec.h"
 
@@ -25,6 +26,8 @@ struct AgentConfig {
     std::string installer;
     std::chrono::seconds patience{30};
     std::string tls_certificate, tls_key, tls_authority, tls_revoked;
+    TransferLimits limits;
+    std::uint64_t packs_bytes_max = 0; ///< On the disk; 0: no quota.
     std::map<std::string, ServiceConfig> services;
 };
 

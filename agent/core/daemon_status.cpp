@@ -46,13 +46,27 @@ json to_json(const ServiceView& view) {
 
 } // namespace
 
-std::string encode_daemon_status(const std::map<std::string, ServiceView>& services) {
+std::string encode_daemon_status(const DaemonView& view) {
     json all = json::object();
-    for (const auto& [name, view] : services) {
-        all[name] = to_json(view);
+    for (const auto& [name, service] : view.services) {
+        all[name] = to_json(service);
     }
-    return json{{"version", 1}, {"services", std::move(all)}}.dump(-1, ' ', false,
-                                                                   json::error_handler_t::replace) +
+    const auto& sharing = view.sharing;
+    const json packs = {{"shared", sharing.packs},
+                        {"peers", sharing.peers},
+                        {"uploaded_bytes", sharing.uploaded_bytes},
+                        {"downloaded_bytes", sharing.downloaded_bytes},
+                        {"evicted", sharing.evicted_packs},
+                        {"upload_bytes_per_s", view.rates.upload_bytes_per_s},
+                        {"download_bytes_per_s", view.rates.download_bytes_per_s},
+                        {"upload_bytes_per_s_max", sharing.limits.upload_bytes_per_s},
+                        {"download_bytes_per_s_max", sharing.limits.download_bytes_per_s}};
+    return json{{"version", 1},
+                {"program", view.version},
+                {"started_unix_s", view.started_unix_s},
+                {"packs", packs},
+                {"services", std::move(all)}}
+               .dump(-1, ' ', false, json::error_handler_t::replace) +
            "\n";
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/core/install_machine.h"
+#include "agent/core/transfer_limits.h"
 
 namespace slipway::agent {
 
@@ -13,8 +14,26 @@ struct ServiceView {
     std::optional<std::int64_t> waits_ms; ///< Until the step is tried again.
 };
 
-/// What the daemon says about its services: one line of JSON, version 1. docs/agent.md lists the
-/// fields.
-[[nodiscard]] std::string encode_daemon_status(const std::map<std::string, ServiceView>& services);
+/// What a daemon's packs and their swarms are doing.
+struct SharingStatus {
+    std::uint64_t packs = 0; ///< Shared.
+    std::uint64_t peers = 0; ///< Connected, over all swarms.
+    std::uint64_t uploaded_bytes = 0;
+    std::uint64_t downloaded_bytes = 0;
+    std::uint64_t evicted_packs = 0;
+    Rates limits;
+};
+
+struct DaemonView {
+    std::string version;
+    std::int64_t started_unix_s = 0;
+    SharingStatus sharing;
+    Rates rates; ///< Of the last seconds.
+    std::map<std::string, ServiceView> services;
+};
+
+/// What the daemon says about itself and its services: one line of JSON, version 1. docs/agent.md
+/// lists the fields.
+[[nodiscard]] std::string encode_daemon_status(const DaemonView& view);
 
 } // namespace slipway::agent

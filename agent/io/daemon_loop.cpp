@@ -1,6 +1,7 @@
 #include "agent/io/daemon_loop.h"
 
 #include <algorithm>
+#include <ctime>
 #include <poll.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -35,7 +36,9 @@ bool may_keep_command(const InstallState& state) {
 
 DaemonLoop::DaemonLoop(const DaemonOptions& options, const HostLayout& host, Parts parts)
     : options_(options), host_(host), machine_{.seed = static_cast<std::uint64_t>(::gethostid())},
-      parts_(std::move(parts)) {}
+      parts_(std::move(parts)), packs_(host, {.seeders = options.install.seeders,
+                                              .fetcher = options.install.fetcher,
+                                              .quota_bytes = options.config.packs_bytes_max}) {}
 
 void DaemonLoop::run(const std::stop_token& stop) {
     const std::stop_callback wake(stop, [this] { mailbox_.ring(); });
@@ -53,6 +56,8 @@ void DaemonLoop::run(const std::stop_token& stop) {
 }
 
 void DaemonLoop::start() {
+    started_unix_s_ = std::time(nullptr);
+    measured_at_ = Clock::now();
     load_journal();
     for (const auto& [name, config] : options_.config.services) {
         (void)service(name);
@@ -99,7 +104,8 @@ DaemonLoop::Service& DaemonLoop::service(const std::string& name) {
             .config = config == options_.config.services.end() ? ServiceConfig{} : config->second,
             .install = options_.install,
             .installer = options_.config.installer,
-            .command = *one.command});
+            .command = *one.command,
+            .packs = packs_});
         one.jobs = std::make_unique<ServiceJobs>();
     }
     return one;
@@ -148,18 +154,20 @@ void DaemonLoop::turn(const Ready& ready) {
         one.jobs->sweep();
     }
     if (looked_at_ + look_period <= Clock::now()) {
+        measure_rates();
         look();
     }
     for (auto* source : ready.sources) {
         take_desired(*source);
     }
     if (ready.status) {
-        parts_.status.answer(status());
+        parts_.status.answer(encode_daemon_status(view()));
     }
 }
 
 void DaemonLoop::look() {
     looked_at_ = Clock::now();
+    limit_transfers();
     for (auto& [name, one] : services_) {
         const auto current = current_release(host_, name);
         if (!current) {
@@ -169,6 +177,18 @@ void DaemonLoop::look() {
             give(name, Observed{*current});
         }
         keep_command(name, one);
+    }
+}
+
+// By the host's clock and zone: the limits are for people's hours.
+void DaemonLoop::limit_transfers() {
+    const auto now = std::time(nullptr);
+    std::tm local{};
+    if (::localtime_r(&now, &local) != nullptr) {
+        const auto day = static_cast<unsigned>((local.tm_wday + 6) % 7); // tm_wday: 0 is Sunday.
+        packs_.set_limits(rates_at(options_.config.limits,
+                                   day * minutes_a_day +
+                                       static_cast<unsigned>(local.tm_hour * 60 + local.tm_min)));
     }
 }
 
@@ -264,17 +284,34 @@ void DaemonLoop::report(const std::string& name, const Report& report) const {
     }
 }
 
-std::string DaemonLoop::status() const {
-    std::map<std::string, ServiceView> views;
+void DaemonLoop::measure_rates() {
+    const auto now = Clock::now();
+    const auto sharing = packs_.status();
+    const std::chrono::duration<double> passed = now - measured_at_;
+    const auto rate = [&](std::uint64_t before, std::uint64_t after) {
+        return static_cast<std::uint64_t>(static_cast<double>(after - before) / passed.count());
+    };
+    rates_ = {rate(measured_.uploaded_bytes, sharing.uploaded_bytes),
+              rate(measured_.downloaded_bytes, sharing.downloaded_bytes)};
+    measured_ = sharing;
+    measured_at_ = now;
+}
+
+DaemonView DaemonLoop::view() const {
+    DaemonView view{.version = SLIPWAY_VERSION,
+                    .started_unix_s = started_unix_s_,
+                    .sharing = packs_.status(),
+                    .rates = rates_,
+                    .services = {}};
     for (const auto& [name, one] : services_) {
-        auto& view = views[name];
-        view.state = &one.state;
+        auto& service = view.services[name];
+        service.state = &one.state;
         if (one.wake_at) {
             const auto left = std::chrono::ceil<milliseconds>(*one.wake_at - Clock::now());
-            view.waits_ms = std::max<std::int64_t>(0, left.count());
+            service.waits_ms = std::max<std::int64_t>(0, left.count());
         }
     }
-    return encode_daemon_status(views);
+    return view;
 }
 
 } // namespace slipway::agent

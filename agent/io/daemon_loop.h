@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/core/daemon_status.h"
 #include "agent/core/install_machine.h"
 #include "agent/io/daemon.h"
 #include "agent/io/daemon_sockets.h"
@@ -59,13 +60,15 @@ private:
     [[nodiscard]] std::chrono::milliseconds next_turn() const;
     void turn(const Ready& ready);
     void look();
+    void limit_transfers();
     void keep_command(const std::string& name, Service& one);
     void take_desired(DesiredSource& source);
     void give(const std::string& name, const Event& event);
     void act(const std::string& name, Service& one, const std::vector<Action>& actions);
     void begin(const std::string& name, Service& one, const Perform& action);
     void report(const std::string& name, const Report& report) const;
-    [[nodiscard]] std::string status() const;
+    void measure_rates();
+    [[nodiscard]] DaemonView view() const;
 
     const DaemonOptions& options_;
     const HostLayout& host_;
@@ -74,6 +77,11 @@ private:
     Mailbox mailbox_;
     std::deque<Ended> unwritten_; ///< What the journal could not take yet.
     Clock::time_point looked_at_;
+    std::int64_t started_unix_s_ = 0;
+    SharingStatus measured_; ///< What rates are measured from,
+    Clock::time_point measured_at_;
+    Rates rates_; ///< and those between the last two looks.
+    SharedPacks packs_;
     std::map<std::string, Service> services_; ///< Last: its threads use the mailbox.
 };
 

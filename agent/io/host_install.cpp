@@ -36,11 +36,26 @@ std::vector<ChunkRef> chunks_not_installed(const Tree& tree, const InstalledCont
 
 } // namespace
 
-HostInstall::HostInstall(const HostLayout& host, FileOps& files, Progress& progress)
-    : host_(host), files_(files), progress_(progress) {}
+HostInstall::HostInstall(const HostLayout& host, FileOps& files, Progress& progress,
+                         SharedPacks* shared)
+    : host_(host), files_(files), progress_(progress), shared_(shared) {}
+
+PackSource& HostInstall::source() {
+    return use_ ? static_cast<PackSource&>(*use_) : *fetcher_;
+}
+
+const FetchTotals& HostInstall::totals() const {
+    return use_ ? use_->totals() : fetcher_->totals();
+}
 
 Result<> HostInstall::prepare(const InstallRequest& request) {
-    fetcher_ = std::make_unique<PackFetcher>(host_, request.seeders, request.fetcher, progress_);
+    if (shared_ != nullptr) {
+        use_ = std::make_unique<SharedPacks::Use>(*shared_);
+        use_->on_bytes = [this](std::uint64_t bytes) { progress_.add(bytes); };
+    } else {
+        fetcher_ =
+            std::make_unique<PackFetcher>(host_, request.seeders, request.fetcher, progress_);
+    }
     for (const auto& directory : {host_.packs(), host_.trust()}) {
         if (auto made = files_.make_directory(directory); !made) {
             return made;
@@ -61,9 +76,9 @@ Result<InstallResult> HostInstall::run(const InstallRequest& request, std::stop_
         .now = request.now,
         .activate = request.activate};
     return Installer(host_, files_, progress_)
-        .run(build, *fetcher_, std::move(stop))
+        .run(build, source(), std::move(stop))
         .map([&](InstallResult result) {
-            result.fetch = fetcher_->totals();
+            result.fetch = totals();
             return result;
         });
 }
@@ -80,11 +95,11 @@ Result<StageResult> HostInstall::stage(const InstallRequest& request,
         return tl::unexpected(std::move(metadata.error()));
     }
     return fetch_packs(request, *metadata, stop)
-        .and_then([&] { return also.empty() ? Result<>{} : fetcher_->fetch(also, stop); })
+        .and_then([&] { return also.empty() ? Result<>{} : source().fetch(also, stop); })
         .map([&] {
             progress_.finish();
             return StageResult{ReleaseId::of(request.artifact, metadata->digest), metadata->digest,
-                               fetcher_->totals()};
+                               totals()};
         });
 }
 
@@ -100,7 +115,7 @@ Result<> HostInstall::fetch_packs(const InstallRequest& request, const ArtifactM
     for (const auto& record : *records) {
         have.push_back(record.digest);
     }
-    ArtifactPacks packs(metadata.packs, *fetcher_, host_, std::move(have));
+    ArtifactPacks packs(metadata.packs, source(), host_, std::move(have));
     const auto& manifest = metadata.manifest;
     progress_.phase("plan", 0);
     return packs.get_chunk(manifest.index, manifest.index_bytes, *installed, stop)

@@ -10,6 +10,7 @@
 
 #include "agent/io/installer.h"
 #include "agent/io/pack_fetcher.h"
+#include "agent/io/shared_packs.h"
 
 namespace slipway::agent {
 
@@ -35,7 +36,10 @@ struct StageResult {
 class HostInstall {
 public:
     /// All must outlive it.
-    HostInstall(const HostLayout& host, FileOps& files, Progress& progress);
+    /// `shared`: a daemon's packs, from where everything is fetched and where it is shared on;
+    /// null: a session of its own.
+    HostInstall(const HostLayout& host, FileOps& files, Progress& progress,
+                SharedPacks* shared = nullptr);
 
     /// Fetches, builds and switches; see Installer for promises and errors.
     [[nodiscard]] Result<InstallResult> run(const InstallRequest& request, std::stop_token stop);
@@ -48,6 +52,7 @@ public:
                                             std::stop_token stop);
 
     /// Shares what the last run() or stage() used; see PackFetcher::share().
+    /// Nothing is left to do with a daemon's packs, which are shared anyway.
     [[nodiscard]] Result<> share(std::chrono::seconds duration, std::stop_token stop);
 
 private:
@@ -58,6 +63,11 @@ private:
     const HostLayout& host_;
     FileOps& files_;
     Progress& progress_;
+    [[nodiscard]] PackSource& source();
+    [[nodiscard]] const FetchTotals& totals() const;
+
+    SharedPacks* shared_;
+    std::unique_ptr<SharedPacks::Use> use_; ///< One of the two, from prepare() on.
     std::unique_ptr<PackFetcher> fetcher_;
 };
 

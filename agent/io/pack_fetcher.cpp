@@ -145,6 +145,9 @@ Result<> PackFetcher::fetch(const std::vector<PackRequest>& requests, std::stop_
         }
         if (!missing.empty()) {
             ask_seeders(stop);
+            if (auto left = leave_if_gone(known.file.id, missing); !left) {
+                return left;
+            }
             over_network.push_back(request_for(known, missing));
         }
     }
@@ -153,7 +156,9 @@ Result<> PackFetcher::fetch(const std::vector<PackRequest>& requests, std::stop_
     }
     return fetch_over_network(std::move(over_network), stop).map([&] {
         for (std::size_t i = 0; i < requests.size(); ++i) {
-            note_verified(known_.at(requests[i].pack).file, (*all)[i]);
+            auto& file = known_.at(requests[i].pack).file;
+            note_verified(file, (*all)[i]);
+            note_shared(file, (*all)[i]);
         }
     });
 }
@@ -224,6 +229,9 @@ Result<> PackFetcher::start_session() {
         });
         options.listen = local ? "127.0.0.1:0" : "0.0.0.0:0";
     }
+    const std::lock_guard lock(rates_mutex_);
+    options.upload_bytes_per_s_max = rates_.upload_bytes_per_s;
+    options.download_bytes_per_s_max = rates_.download_bytes_per_s;
     return swarm::PackSession::start(options).map(
         [&](std::unique_ptr<swarm::PackSession> session) { session_ = std::move(session); });
 }

@@ -4,11 +4,13 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "agent/core/seeder_info.h"
+#include "agent/core/transfer_limits.h"
 #include "agent/io/host_layout.h"
 #include "agent/io/pack_files.h"
 #include "agent/io/pack_source.h"
@@ -58,6 +60,22 @@ public:
     /// Shares what was fetched or found until `duration` is over or a stop is requested.
     [[nodiscard]] Result<> share(std::chrono::seconds duration, std::stop_token stop);
 
+    /// For who fetches for long, one installation after the other: what is on the disk is looked at
+    /// anew, and seeders are asked anew who they are.
+    void begin_anew();
+    /// Shares what is right of `on_disk`, ranges of the pack that an earlier process left; fetches
+    /// nothing of it. Needs the pack's metainfo on the disk and a seeder on the network.
+    [[nodiscard]] Result<> share_stock(const PackId& id, const std::vector<Range>& on_disk,
+                                       std::stop_token stop);
+    /// Leaves the pack's swarms, so that its file may be removed.
+    [[nodiscard]] Result<> forget(const PackId& id);
+    /// Limits of the session, also of one that is yet to be started. May be called while another
+    /// thread does anything else.
+    void set_rates(const Rates& rates);
+    [[nodiscard]] Result<> follow_authorities();
+    [[nodiscard]] std::vector<swarm::SwarmStatus> swarms() const;
+    [[nodiscard]] std::uint64_t uploaded_bytes() const;
+
     [[nodiscard]] const FetchTotals& totals() const { return totals_; }
 
 private:
@@ -65,6 +83,12 @@ private:
         PackFile file;
         std::vector<Range> wanted; ///< All that was ever asked for; merged.
     };
+    struct Shared {
+        std::uint64_t inode = 0;
+        std::vector<Range> ranges;
+    };
+    [[nodiscard]] Result<> leave_if_gone(const PackId& id, const std::vector<Range>& missing);
+    void note_shared(const PackFile& file, const std::vector<Range>& ranges);
     [[nodiscard]] Result<Known*> know(const PackId& id, std::stop_token stop);
     [[nodiscard]] Result<PackFile> load_metainfo(const PackId& id);
     void ask_seeders(std::stop_token stop);
@@ -85,6 +109,9 @@ private:
     std::map<PackId, Known> known_;
     std::unique_ptr<swarm::PackSession> session_;
     FetchTotals totals_;
+    std::map<PackId, Shared> shared_; ///< What the session holds to be on the disk.
+    std::mutex rates_mutex_;          ///< Of the start of the session, and of:
+    Rates rates_;
 };
 
 } // namespace slipway::agent

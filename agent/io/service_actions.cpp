@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "agent/io/installer_client.h"
+#include "agent/io/low_priority.h"
 #include "agent/io/probes.h"
 #include "agent/io/release_commands.h"
 #include "agent/io/release_store.h"
@@ -230,6 +231,7 @@ Result<std::optional<Release>> ServiceActions::stage(const api::Wanted& wanted,
     if (auto present = installed(wanted, stop)) {
         return present;
     }
+    lower_priority(); // Of this thread, which does nothing else.
     auto request = parts_.install;
     request.artifact = wanted.artifact;
     request.now = std::chrono::system_clock::now();
@@ -238,7 +240,7 @@ Result<std::optional<Release>> ServiceActions::stage(const api::Wanted& wanted,
     }
     RealFileOps files;
     Progress progress(ProgressStyle::none);
-    return HostInstall(parts_.host, files, progress)
+    return HostInstall(parts_.host, files, progress, &parts_.packs)
         .run(request, stop)
         .map([&](const auto& result) {
             return std::optional(Release{wanted.artifact, result.digest});
@@ -250,7 +252,7 @@ Result<std::optional<Release>> ServiceActions::stage_for_installer(const Install
                                                                    const std::stop_token& stop) {
     RealFileOps files;
     Progress progress(ProgressStyle::none);
-    HostInstall network(parts_.host, files, progress);
+    HostInstall network(parts_.host, files, progress, &parts_.packs);
     std::vector<PackRequest> also;
     for (unsigned builds = 1;; ++builds) {
         const auto staged = network.stage(request, also, stop);

@@ -25,6 +25,7 @@ struct ServiceParts {
     InstallRequest install;          ///< What `stage` asks the network with.
     std::filesystem::path installer; ///< Socket of slipway-installer; empty: this process installs.
     ServiceCommand& command;
+    SharedPacks& packs;
 };
 
 /// Performs the actions that a service's machine asks for. Each may be performed again after a

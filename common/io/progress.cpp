@@ -31,6 +31,7 @@ ProgressStyle progress_style(int fd, bool json) {
 
 struct Progress::State {
     ProgressStyle style;
+    std::function<void(std::uint64_t)> on_add;
     std::mutex mutex;
     PhaseProgress phase;
     bool running = false;
@@ -66,8 +67,10 @@ struct Progress::State {
     }
 };
 
-Progress::Progress(ProgressStyle style) : state_(std::make_unique<State>()) {
+Progress::Progress(ProgressStyle style, std::function<void(std::uint64_t)> on_add)
+    : state_(std::make_unique<State>()) {
     state_->style = style;
+    state_->on_add = std::move(on_add);
 }
 Progress::~Progress() {
     finish();
@@ -82,6 +85,9 @@ void Progress::phase(std::string_view name, std::uint64_t total_bytes) {
 }
 
 void Progress::add(std::uint64_t bytes) {
+    if (state_->on_add) {
+        state_->on_add(bytes);
+    }
     const std::scoped_lock lock(state_->mutex);
     state_->phase.done_bytes += bytes;
     if (state_->running && state_->style != ProgressStyle::none &&

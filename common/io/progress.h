@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,7 +21,8 @@ enum class ProgressStyle {
 /// Shows long work on stderr (json: stdout). Thread-safe; add() is cheap enough for hot loops.
 class Progress {
 public:
-    explicit Progress(ProgressStyle style);
+    /// `on_add`, if given, hears of each add(); it may come from several threads at a time.
+    explicit Progress(ProgressStyle style, std::function<void(std::uint64_t)> on_add = {});
     ~Progress();
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;

@@ -81,6 +81,11 @@ Result<FetchReport> PackSession::fetch(const std::vector<FetchRequest>& requests
     return Fetch(*state_->torrents, requests, patience, progress, std::move(stop)).run();
 }
 
+void PackSession::set_rates(std::uint64_t upload_bytes_per_s_max,
+                            std::uint64_t download_bytes_per_s_max) {
+    state_->torrents->set_rates(upload_bytes_per_s_max, download_bytes_per_s_max);
+}
+
 std::uint16_t PackSession::port() const {
     return state_->torrents->port();
 }

@@ -96,6 +96,9 @@ public:
                                             const std::function<void(std::uint64_t)>& progress,
                                             std::stop_token stop);
 
+    /// Changes the limits of the options. May be called while another thread fetches.
+    void set_rates(std::uint64_t upload_bytes_per_s_max, std::uint64_t download_bytes_per_s_max);
+
     /// The port that was bound.
     [[nodiscard]] std::uint16_t port() const;
     /// Payload bytes sent to peers since start.

@@ -101,6 +101,14 @@ lt::session_params session_params(const SessionOptions& options) {
     return {std::move(settings), std::vector<std::shared_ptr<lt::plugin>>{}};
 }
 
+void set_rates(lt::session& session, std::uint64_t upload_bytes_per_s_max,
+               std::uint64_t download_bytes_per_s_max) {
+    Settings settings;
+    settings.set_int(Settings::upload_rate_limit, rate(upload_bytes_per_s_max));
+    settings.set_int(Settings::download_rate_limit, rate(download_bytes_per_s_max));
+    session.apply_settings(std::move(settings));
+}
+
 void limit_all_peers(lt::session& session) {
     lt::ip_filter filter;
     const auto global = 1U << static_cast<std::uint32_t>(lt::session::global_peer_class_id);

@@ -15,4 +15,8 @@ namespace slipway::swarm {
 /// is to say the fleet, escape upload slots and rate limits.
 void limit_all_peers(lt::session& session);
 
+/// Other limits for a session that runs; 0: none. Thread-safe, as the session is.
+void set_rates(lt::session& session, std::uint64_t upload_bytes_per_s_max,
+               std::uint64_t download_bytes_per_s_max);
+
 } // namespace slipway::swarm

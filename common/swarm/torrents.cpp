@@ -109,6 +109,11 @@ Result<std::unique_ptr<Torrents>> Torrents::start(const SessionOptions& options)
     return torrents;
 }
 
+void Torrents::set_rates(std::uint64_t upload_bytes_per_s_max,
+                         std::uint64_t download_bytes_per_s_max) {
+    swarm::set_rates(*session_, upload_bytes_per_s_max, download_bytes_per_s_max);
+}
+
 Result<> Torrents::listen(const SessionOptions& options) {
     const std::string attempt = "listen for BitTorrent peers on " + options.listen;
     tls_ = options.tls;

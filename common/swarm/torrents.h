@@ -75,6 +75,8 @@ public:
     void announce(Torrent& torrent);
     /// Returns when what passed is in the file for every reader.
     [[nodiscard]] Result<> flush(const std::vector<Torrent*>& torrents);
+    /// May be called while another thread does anything else.
+    void set_rates(std::uint64_t upload_bytes_per_s_max, std::uint64_t download_bytes_per_s_max);
     /// Takes in what libtorrent reported.
     void pump();
 

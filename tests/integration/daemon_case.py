@@ -65,14 +65,18 @@ failures = 2
         temporary = write(self.home / "desired.new", json.dumps(text))
         temporary.rename(self.desired)
 
-    def status(self):
+    def told(self):
+        """What the daemon says about itself."""
         with socket.socket(socket.AF_UNIX) as caller:
             caller.settimeout(5)
             caller.connect(str(self.host() / "agent.sock"))
             answer = b""
             while part := caller.recv(65536):
                 answer += part
-        return json.loads(answer)["services"]["web"]
+        return json.loads(answer)
+
+    def status(self):
+        return self.told()["services"]["web"]
 
     def wait_for(self, daemon, **expected):
         """Until the status has these fields; the daemon must live on meanwhile."""
