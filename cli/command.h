@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@ namespace slipway::cli {
 struct Context {
     bool json = false;
     std::stop_token stop; ///< Requested by SIGINT and SIGTERM.
+    /// What the program ends with when the command was done and has more to say than that:
+    /// `deploy --plan` ends with 2 when there is something to do.
+    std::shared_ptr<int> status = std::make_shared<int>(0);
 };
 
 /// Runs after the arguments were parsed; prints its own output.
@@ -36,6 +40,13 @@ struct Command {
 [[nodiscard]] Command verify_command(CLI::App& parent, Context& context);
 /// `slipway ca init|issue|revoke|crl|list`.
 [[nodiscard]] std::vector<Command> ca_commands(CLI::App& parent, Context& context);
+
+[[nodiscard]] Command deploy_command(CLI::App& parent, Context& context);
+[[nodiscard]] Command status_command(CLI::App& parent, Context& context);
+/// `slipway pause|resume|promote|abort|approve|rollback`.
+[[nodiscard]] std::vector<Command> deployment_commands(CLI::App& parent, Context& context);
+/// `slipway history|audit|hosts|environment|freeze|unfreeze`.
+[[nodiscard]] std::vector<Command> fleet_commands(CLI::App& parent, Context& context);
 
 /// The flag that all commands have.
 void add_json_flag(CLI::App& app, Context& context);

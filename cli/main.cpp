@@ -21,6 +21,8 @@ Examples:
   slipway publish --repo /srv/slipway web@1.0.0 build/out --unit web.service
   slipway diff --repo /srv/slipway web@1.0.0 web@1.1.0
   slipway verify --repo /srv/slipway
+  slipway deploy web web@1.1.0 --env prod --wait
+  slipway status web -w
   slipway ca issue --ca fleet-ca seeder/eu --dns seeder.eu.example --out seeder-eu
 )";
 
@@ -60,7 +62,8 @@ private:
 };
 
 int run(int argc, char** argv) {
-    CLI::App app("Slipway: publish, inspect and verify artifacts in a repository", "slipway");
+    CLI::App app("Slipway: publish artifacts, deploy them over a fleet, and see what runs where",
+                 "slipway");
     app.footer(footer);
     app.set_version_flag("--version", "slipway " SLIPWAY_VERSION);
     app.require_subcommand(1);
@@ -71,9 +74,11 @@ int run(int argc, char** argv) {
         repo_init_command(*repo, context), publish_command(app, context),
         list_command(app, context),        inspect_command(app, context),
         diff_command(app, context),        verify_command(app, context),
+        deploy_command(app, context),      status_command(app, context),
     };
     for (const auto& more : {repo_key_commands(*repo, context), repo_sign_commands(*repo, context),
-                             ca_commands(app, context)}) {
+                             ca_commands(app, context), deployment_commands(app, context),
+                             fleet_commands(app, context)}) {
         commands.insert(commands.end(), more.begin(), more.end());
     }
     try {
@@ -93,7 +98,7 @@ int run(int argc, char** argv) {
             return to_int(exit_status(done.error()));
         }
     }
-    return to_int(ExitStatus::done);
+    return *context.status;
 }
 
 } // namespace

@@ -167,7 +167,8 @@ Result<Matched> match_route(std::string_view method, std::string_view path) {
     if (methods.empty()) {
         return fail(Errc::not_found, "there is no " + quoted(path) + " here; GET /v1 lists all");
     }
-    return fail(Errc::usage, quoted(path) + " answers " + methods + " only, not " + quoted(method));
+    return fail(std::make_error_code(std::errc::operation_not_supported),
+                quoted(path) + " answers " + methods + " only, not " + quoted(method));
 }
 
 Result<> check_access(const Identity& who, Access access) {
@@ -202,6 +203,35 @@ Result<Query> parse_query(std::string_view query, std::span<const std::string_vi
         }
     }
     return out;
+}
+
+std::span<const std::string_view> parameters_of(Operation operation) {
+    static constexpr std::string_view hosts[] = {"after", "limit", "labels", "service", "state"};
+    static constexpr std::string_view deployments[] = {"after", "limit", "service", "environment",
+                                                       "state"};
+    static constexpr std::string_view page[] = {"after", "limit"};
+    static constexpr std::string_view history[] = {"after", "limit", "service", "environment",
+                                                   "host"};
+    static constexpr std::string_view audit[] = {"after", "limit", "deployment"};
+    static constexpr std::string_view watch[] = {"after", "deployment"};
+    switch (operation) {
+    case Operation::list_hosts:
+        return hosts;
+    case Operation::list_deployments:
+        return deployments;
+    case Operation::list_services:
+    case Operation::deployment_hosts:
+    case Operation::deployment_evidence:
+        return page;
+    case Operation::history:
+        return history;
+    case Operation::audit:
+        return audit;
+    case Operation::watch:
+        return watch;
+    default:
+        return {};
+    }
 }
 
 Result<Page> page_of(const Query& query) {

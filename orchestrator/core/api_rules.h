@@ -65,8 +65,8 @@ struct Matched {
     std::vector<std::string> parameters;
 };
 
-/// Errors: Errc::not_found (no such path), Errc::usage (the path is there, not the method; the
-/// context lists those that are).
+/// Errors: Errc::not_found (no such path), std::errc::operation_not_supported (the path is there,
+/// not the method; the context lists those that are).
 [[nodiscard]] Result<Matched> match_route(std::string_view method, std::string_view path);
 
 /// Whether `who` may. Error: Errc::forbidden: who, what is needed, how to get it.
@@ -77,6 +77,9 @@ struct Matched {
 using Query = std::map<std::string, std::string, std::less<>>;
 [[nodiscard]] Result<Query> parse_query(std::string_view query,
                                         std::span<const std::string_view> known);
+
+/// The names of the parameters that a request for it may have.
+[[nodiscard]] std::span<const std::string_view> parameters_of(Operation operation);
 
 /// Which part of a list is asked for: `limit` (1 to 1000; default 100) entries behind `after`.
 struct Page {

@@ -35,18 +35,16 @@ enum class Phase {
 
 /// A host's part in a deployment.
 enum class HostStep {
-    waiting,   ///< Not touched.
+    waiting,   ///< Not touched; if it is offline when its turn comes, its turn is when it is back.
     moving,    ///< Ordered to run the release.
     ready,     ///< Runs it and is ready.
     failed,    ///< Its probe failed, it crashed, or it was not ready in time.
-    behind,    ///< Offline when its turn came: it gets the order when it is back.
-    returning, ///< Ordered back to last-known-good.
+    returning, ///< Ordered back to last-known-good. One that is offline gets it when it is back.
     returned,  ///< Runs last-known-good and is ready.
-    lost,      ///< Ordered back, and offline: it gets the order when it is back.
     stuck,     ///< Ordered back, and not ready in time. A person must look.
 };
 [[nodiscard]] std::string_view to_string(HostStep step);
-/// Whether the release was or will be ordered on this host by the deployment.
+/// Whether the deployment ordered the release on this host.
 [[nodiscard]] constexpr bool is_touched(HostStep step) {
     return step != HostStep::waiting;
 }
@@ -54,8 +52,9 @@ enum class HostStep {
 struct HostProgress {
     HostStep step = HostStep::waiting;
     std::uint32_t batch = 0;
-    std::int64_t since_ms = 0; ///< On the machine's clock: when `step` began.
-    std::string why;           ///< Of failed and stuck.
+    std::int64_t since_ms = 0;    ///< On the machine's clock: when `step` began.
+    std::uint64_t generation = 0; ///< Of the last order.
+    std::string why;              ///< Of failed and stuck.
     bool operator==(const HostProgress&) const = default;
 };
 

@@ -25,6 +25,9 @@ struct Durable {
     std::uint64_t epoch = 0;
     std::int64_t clock_ms = 0; ///< Time in which an orchestrator watched; see Instant.
     std::uint64_t deployments_ever = 0;
+    /// Above it are the generations of hosts that are seen for the first time: a host that was
+    /// forgotten and comes back has obeyed lower ones.
+    std::uint64_t generation_floor = 0;
     std::map<std::string, Host> hosts;
     std::map<EnvironmentKey, Environment> environments;
     std::map<EnvironmentKey, std::set<std::string>> members; ///< Derived from labels.
@@ -32,6 +35,7 @@ struct Durable {
     std::map<std::string, Deployment> deployments; ///< Those that are not over, and the last ended.
     bool operator==(const Durable&) const = default;
 };
+inline constexpr std::size_t fleet_hosts_max = 200'000; ///< Reports of others are ignored.
 /// Ended deployments beyond these are dropped from the state, oldest first; the log keeps them.
 inline constexpr std::size_t ended_deployments_max = 200;
 
@@ -76,26 +80,30 @@ enum class Presence {
 
 /// What hosts and gates said since this orchestrator began. Not in the log: a restart asks again.
 struct Seen {
-    struct Watch { ///< Of a host that a deployment moved, for its service.
+    struct Watch { ///< Of a host that is ready in a deployment.
         std::string boot;
         std::uint64_t crashes = 0, restarts = 0; ///< At the last report.
         std::uint64_t strikes = 0;               ///< Crashes, restarts, losses of readiness.
         std::int64_t unready_since_ms = -1;      ///< On the machine's clock; -1: it is ready.
-        bool was_ready = false;
     };
     struct HostSeenNow {
         Presence presence = Presence::unknown;
+        std::int64_t back_ms = 0; ///< On the machine's clock: since when it is present.
         HostReport report;
         std::map<std::string, Watch> watches; ///< By deployment.
     };
     struct Asked {
         std::uint64_t number = 0;
         std::int64_t at_ms = 0;
+        std::uint32_t batch = 0;
         bool answered = true;
+        GateAnswer answer; ///< The last one.
     };
     std::unordered_map<std::string, HostSeenNow> hosts;
     std::map<std::string, std::map<std::string, Asked>> asked; ///< By deployment and gate.
     std::set<std::string> dirty;                               ///< Deployments to look at.
+    std::map<std::string, std::int64_t> looked_ms;             ///< When each was looked at.
+    std::map<std::string, std::string> changed; ///< Hosts with another order, and whose doing.
     std::uint64_t asks = 0;
     std::int64_t steady_ms = -1;
     std::int64_t kept_clock_ms = 0;

@@ -50,7 +50,10 @@ struct Environment {
     /// Goods before it, newest last; what `rollback` by hand goes back to. At most 16.
     std::vector<Release> earlier;
     std::vector<Release> quarantined; ///< Newest last, at most 64.
-    std::string active;               ///< Deployment that is not over, or empty.
+    /// Releases that did not become good, with the attempt: hosts may have quarantined them, so
+    /// that the next deployment is another attempt. Newest last, at most 256.
+    std::vector<Release> tried;
+    std::string active; ///< Deployment that is not over, or empty.
     bool operator==(const Environment&) const = default;
 };
 

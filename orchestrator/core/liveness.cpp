@@ -1,5 +1,7 @@
 #include "orchestrator/core/liveness.h"
 
+#include <algorithm>
+
 namespace slipway::orchestrator {
 
 Liveness::Liveness(Limits limits, TimePoint now)
@@ -16,12 +18,14 @@ void Liveness::forget(const std::string& host) {
 bool Liveness::heard(const std::string& host, TimePoint answer_by) {
     auto& entry = hosts_[host];
     const bool is_back = entry.lost || !entry.ever_heard;
-    entry = {.owes_from = answer_by, .lost = false, .ever_heard = true};
+    const auto from = entry.waiting > 0 ? std::max(entry.owes_from, answer_by) : answer_by;
+    entry = {.owes_from = from, .waiting = entry.waiting + 1, .lost = false, .ever_heard = true};
     return is_back;
 }
 
 void Liveness::answered(const std::string& host, TimePoint now) {
-    if (const auto found = hosts_.find(host); found != hosts_.end()) {
+    const auto found = hosts_.find(host);
+    if (found != hosts_.end() && found->second.waiting > 0 && --found->second.waiting == 0) {
         found->second.owes_from = now;
     }
 }

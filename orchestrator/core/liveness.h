@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <unordered_map>
@@ -11,7 +12,8 @@ namespace slipway::orchestrator {
 /// Tells which hosts are gone, from when they were heard of last. Pure.
 ///
 /// A host owes its next request from the moment that it was answered: whoever is not heard of for
-/// `patience` after its answer is lost. While its request waits here, it owes nothing.
+/// `patience` after its answer is lost. While a request of it waits here, it owes nothing; it may
+/// have several at once.
 ///
 /// Nobody is lost because this side was not listening: when check() comes late (this process
 /// stalled, was stopped, or has just begun), every host gets `grace` from then on.
@@ -32,7 +34,7 @@ public:
     /// The host's request came, and will be answered by `answer_by` at the latest. Returns whether
     /// it was lost or not known.
     bool heard(const std::string& host, TimePoint answer_by);
-    /// The host's request was answered.
+    /// A request of the host was answered, or is over: once for each heard().
     void answered(const std::string& host, TimePoint now);
 
     /// Those that are lost since the last call, in no order. To be called every 100 ms or so.
@@ -41,7 +43,8 @@ public:
 
 private:
     struct Entry {
-        TimePoint owes_from;
+        TimePoint owes_from; ///< With requests that wait here: when the last of them is answered.
+        std::size_t waiting = 0;
         bool lost = false;
         bool ever_heard = false;
     };

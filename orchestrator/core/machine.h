@@ -50,9 +50,10 @@ struct GateSaid {
     GateAnswer answer;
 };
 
-// Requests of people. Their Outcome::answer is an id (the deployment's, or empty) or a refusal:
-// Errc::usage, Errc::not_found, Errc::busy (another deployment is active), Errc::changed (the plan
-// is another), Errc::forbidden (frozen, quarantined).
+// Requests of people. Their Outcome::answer is an id (the deployment's; empty: there was nothing to
+// do, or it is of none) or a refusal, which leaves no record: Errc::usage, Errc::not_found,
+// Errc::busy (another deployment is active, or in the wrong phase), Errc::changed (the plan is
+// another), Errc::forbidden (frozen, quarantined).
 struct Deploy {
     EnvironmentKey key;
     ArtifactId artifact;
@@ -156,7 +157,7 @@ struct Outcome {
 
 /// What a host should come to.
 [[nodiscard]] OrderHost order_of(const FleetState& state, const std::string& host);
-/// What `Deploy` would do. The same refusals.
+/// What `Deploy` would do; no batches: there is nothing to do. The same refusals.
 [[nodiscard]] Result<DeploymentPlan> plan_of(const FleetState& state, const Deploy& deploy);
 /// What a deployment waits for and until when. Error: Errc::not_found.
 [[nodiscard]] Result<Waiting> waiting_for(const FleetState& state, const std::string& deployment);

@@ -64,8 +64,8 @@ struct DeploymentCreated {
 };
 struct StagingEnded {
     std::string deployment;
-    std::vector<std::string> behind; ///< Hosts that have not staged, within the offline budget.
-    std::string by;                  ///< Who promoted past them, if somebody did.
+    std::vector<std::string> missing; ///< Hosts that have not staged, within the offline budget.
+    std::string by;                   ///< Who promoted past them, if somebody did.
     bool operator==(const StagingEnded&) const = default;
 };
 struct HostsOrdered { ///< Hosts are ordered to run the release, or back to last-known-good.
