@@ -1,6 +1,7 @@
 #include "agent/io/installer_operations.h"
 
 #include <algorithm>
+#include <malloc.h>
 
 #include "agent/io/installer.h"
 #include "agent/io/release_commands.h"
@@ -96,6 +97,7 @@ InstallerReply InstallerOperations::build(const InstallerRequest& request, trust
         .activate = false,
         .on_phase = on_phase};
     const auto built = Installer(host_, files_, quiet).run(build, packs, stop);
+    ::malloc_trim(0); // What the threads of a build freed is not kept for weeks of waiting.
     if (!built) {
         auto reply = failure(request.id, built.error());
         list_missing(reply, packs.lacking());
