@@ -55,7 +55,8 @@ class Config(Case):
             return answer.read().decode()
 
     def test_shipped_files_are_right_as_they_are_and_with_every_key(self):
-        for daemon, keys in (("agent", "agent/core/agent_config.cpp"), ("seeder", "seeder/core/seeder_config.cpp")):
+        for daemon, keys in (("agent", "agent/core/agent_config.cpp"), ("seeder", "seeder/core/seeder_config.cpp"),
+                             ("orchestrator", "orchestrator/core/orchestrator_config.cpp")):
             text = (SHIPPED / f"{daemon}.toml").read_text()
             whole = re.sub(r"(?m)^#(\[|\w+ = )", r"\1", text)
             self.check(f"slipway-{daemon}", whole.replace('"127.0.0.1:7070"', '"192.0.2.1:7070"'))
