@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "agent/io/daemon.h"
+#include "agent/io/enroll.h"
 #include "agent/io/host_install.h"
 #include "agent/io/release_commands.h"
 #include "agent/output.h"
@@ -35,6 +36,10 @@ struct Options {
                           .check = false};
     std::string desired = "/etc/slipway/desired.json";
     std::string release;
+    std::string orchestrator;
+    std::string token;
+    std::string token_file;
+    std::string certificates = "/etc/slipway/tls";
     tls::TlsFiles tls;
     std::uint64_t lock_timeout_s = 30;
     std::uint64_t share_s = 0;
@@ -196,6 +201,27 @@ Result<> run_run(Context& context) {
     });
 }
 
+Result<> run_enroll(Context& context) {
+    const auto& options = context.options;
+    auto token = options.token;
+    if (token.empty() == options.token_file.empty()) {
+        return fail(Errc::usage, "give one of --token and --token-file");
+    }
+    if (token.empty()) {
+        constexpr std::uint64_t token_bytes_max = 1024;
+        const auto text = read_file(options.token_file, token_bytes_max);
+        if (!text) {
+            return tl::unexpected(text.error());
+        }
+        token = as_text(*text);
+        token.erase(token.find_last_not_of(" \n") + 1);
+    }
+    return enroll({options.orchestrator, token, options.certificates}, context.stop)
+        .map([&](const Identity& identity) {
+            show_enrolled(identity, options.certificates, options.json);
+        });
+}
+
 Result<std::optional<ReleaseId>> release_option(const Options& options) {
     if (options.release.empty()) {
         return std::nullopt;
@@ -292,6 +318,15 @@ std::vector<Command> declare(CLI::App& app, Options& options) {
         ->capture_default_str();
     auto* fetch = command("fetch", "Fetch what slipway-installer builds an artifact from");
     from_seeders(fetch);
+    auto* enroll = command("enroll", "Get this host its certificate, with a one-time token");
+    enroll
+        ->add_option("--orchestrator", options.orchestrator, "URL of who answers: http://HOST:PORT")
+        ->required();
+    enroll->add_option("--token", options.token, "As `slipway ca token` printed it")
+        ->envname("SLIPWAY_ENROLL_TOKEN");
+    enroll->add_option("--token-file", options.token_file, "File with the token");
+    enroll->add_option("--out", options.certificates, "Directory for key.pem, cert.pem and ca.pem")
+        ->capture_default_str();
     auto* status = command("status", "What is current, and since when");
     one_service(status);
     auto* releases = command("releases", "All installed releases");
@@ -310,10 +345,9 @@ std::vector<Command> declare(CLI::App& app, Options& options) {
     gc->add_option("--keep", options.keep, "Releases to keep beside current and previous");
     gc->add_flag("--dry-run", options.dry_run, "Only tell what would be removed");
     locks(gc);
-    return {{install, run_install},   {run, run_run},
-            {fetch, run_fetch},       {status, run_status},
-            {releases, run_releases}, {verify, run_verify},
-            {rollback, run_rollback}, {gc, run_gc}};
+    return {{install, run_install}, {run, run_run},           {enroll, run_enroll},
+            {fetch, run_fetch},     {status, run_status},     {releases, run_releases},
+            {verify, run_verify},   {rollback, run_rollback}, {gc, run_gc}};
 }
 
 Result<> check_names(const Options& options) {

@@ -203,6 +203,17 @@ void show_garbage(const std::vector<Removed>& removed, bool dry_run, bool json) 
     }
 }
 
+void show_enrolled(const Identity& identity, const std::filesystem::path& directory, bool json) {
+    if (json) {
+        print({{"event", "enrolled"},
+               {"identity", identity.text()},
+               {"directory", directory.string()}});
+        return;
+    }
+    std::cout << "this host is " << identity.text() << "; its certificate is in "
+              << directory.string() << '\n';
+}
+
 void show_error(const Error& error, bool json) {
     std::cerr << "slipway-agent: " << describe(error) << '\n';
     if (json) {

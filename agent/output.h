@@ -4,6 +4,7 @@
 
 #include "agent/io/host_install.h"
 #include "agent/io/release_commands.h"
+#include "common/core/identity.h"
 
 namespace slipway::agent {
 
@@ -16,6 +17,7 @@ void show_releases(const std::vector<ServiceStatus>& all, bool json);
 void show_verified(const std::vector<VerifiedRelease>& verified, bool json);
 void show_rollback(const std::string& service, const ReleaseCommands::RolledBack& done, bool json);
 void show_garbage(const std::vector<Removed>& removed, bool dry_run, bool json);
+void show_enrolled(const Identity& identity, const std::filesystem::path& directory, bool json);
 void show_error(const Error& error, bool json);
 
 } // namespace slipway::agent

@@ -222,6 +222,9 @@ std::vector<Command> ca_commands(CLI::App& parent, Context& context) {
     (void)builder.add("crl", "Sign the revocation list again before it expires", list_days,
                       renew_list);
     (void)builder.add("list", "What was issued and revoked", 0, list);
+    for (const auto& more : ca_enroll_commands(*ca, context)) {
+        commands.push_back(more);
+    }
     return commands;
 }
 

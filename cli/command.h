@@ -40,6 +40,7 @@ struct Command {
 [[nodiscard]] Command verify_command(CLI::App& parent, Context& context);
 /// `slipway ca init|issue|revoke|crl|list`.
 [[nodiscard]] std::vector<Command> ca_commands(CLI::App& parent, Context& context);
+[[nodiscard]] std::vector<Command> ca_enroll_commands(CLI::App& ca, Context& context);
 
 [[nodiscard]] Command deploy_command(CLI::App& parent, Context& context);
 [[nodiscard]] Command status_command(CLI::App& parent, Context& context);

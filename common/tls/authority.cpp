@@ -1,10 +1,16 @@
 #include "common/tls/authority.h"
 
+#include <array>
 #include <system_error>
 
+#include <openssl/rand.h>
+
 #include "common/core/errc.h"
+#include "common/core/sha256.h"
 #include "common/tls/certificate_maker.h"
+#include "common/tls/enrollment.h"
 #include "common/tls/peer_check.h"
+#include "common/tls/pem_files.h"
 
 namespace slipway::tls {
 namespace fs = std::filesystem;
@@ -18,35 +24,9 @@ struct Authority::State {
 
 namespace {
 
-constexpr std::uint64_t pem_bytes_max = 1024ULL * 1024;
 constexpr std::uint64_t index_bytes_max = 64ULL * 1024 * 1024;
+constexpr std::uint64_t tokens_bytes_max = 8ULL * 1024 * 1024;
 constexpr unsigned lock_patience_ms = 10'000;
-constexpr unsigned private_mode = 0600;
-constexpr unsigned public_mode = 0644;
-
-template <auto write, typename T>
-Result<> save_pem(const fs::path& path, T* object, unsigned mode) {
-    const ClearErrors clear;
-    const BioHandle bio(BIO_new(BIO_s_secmem()));
-    if (!bio || write(bio.get(), object) != 1) {
-        return fail(Errc::failed, "encode " + path.string());
-    }
-    char* data = nullptr;
-    const auto size = BIO_get_mem_data(bio.get(), &data);
-    return replace_file(path, as_bytes({data, static_cast<std::size_t>(size)}), mode);
-}
-
-int write_key(BIO* bio, EVP_PKEY* key) {
-    return PEM_write_bio_PKCS8PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
-}
-
-Result<> save_certificate(const fs::path& path, X509* certificate) {
-    return save_pem<PEM_write_bio_X509>(path, certificate, public_mode);
-}
-
-Result<> save_key(const fs::path& path, EVP_PKEY* key) {
-    return save_pem<write_key>(path, key, private_mode);
-}
 
 Result<> save_list(const fs::path& directory, const Signer& signer, const IssuedIndex& index,
                    std::chrono::days valid, std::chrono::sys_seconds now) {
@@ -69,24 +49,48 @@ Result<> make_directory(const fs::path& directory, fs::perms mode) {
     return error ? fail(error, "create " + directory.string()) : Result<>{};
 }
 
-Result<CertificateHandle> load_certificate(const fs::path& path) {
-    return read_file(path, pem_bytes_max).and_then([&](const Bytes& text) {
-        const ClearErrors clear;
-        CertificateHandle certificate(
-            PEM_read_bio_X509(bio_over(text).get(), nullptr, no_passphrase, nullptr));
-        return certificate ? Result<CertificateHandle>(std::move(certificate))
-                           : fail(Errc::failed, "read " + path.string() + ": no PEM certificate");
+Result<TokenIndex> load_tokens(const fs::path& directory) {
+    const auto file = directory / "tokens.json";
+    std::error_code error;
+    if (!fs::exists(file, error)) {
+        return TokenIndex{};
+    }
+    return read_file(file, tokens_bytes_max).and_then([&](const Bytes& text) {
+        return TokenIndex::decode(text, file.string());
     });
 }
 
-Result<KeyHandle> load_key(const fs::path& path) {
-    return read_file(path, pem_bytes_max).and_then([&](const Bytes& text) {
-        const ClearErrors clear;
-        KeyHandle key(
-            PEM_read_bio_PrivateKey(bio_over(text).get(), nullptr, no_passphrase, nullptr));
-        return key ? Result<KeyHandle>(std::move(key))
-                   : fail(Errc::failed, "read " + path.string() + ": no PEM private key");
-    });
+Result<> save_tokens(const fs::path& directory, const TokenIndex& tokens) {
+    const auto text = tokens.encode();
+    return replace_file(directory / "tokens.json", as_bytes(text), private_mode);
+}
+
+Result<EnrollToken> random_token() {
+    std::array<unsigned char, 40> random{};
+    if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) {
+        return fail(Errc::failed, "take random bytes");
+    }
+    const auto digits = to_hex(random);
+    return EnrollToken{digits.substr(0, 16), digits.substr(16)};
+}
+
+Result<std::string> key_digest(EVP_PKEY* key) {
+    unsigned char* der = nullptr;
+    const int size = i2d_PUBKEY(key, &der);
+    if (size <= 0) {
+        return fail(Errc::failed, "encode a public key");
+    }
+    auto digest = sha256({der, static_cast<std::size_t>(size)}).hex();
+    OPENSSL_free(der);
+    return digest;
+}
+
+Result<std::string> pem_of(X509* certificate) {
+    const BioHandle bio(BIO_new(BIO_s_mem()));
+    if (!bio || PEM_write_bio_X509(bio.get(), certificate) != 1) {
+        return fail(Errc::failed, "encode a certificate");
+    }
+    return contents_of(bio.get());
 }
 
 Result<> check_place(const fs::path& out, const Identity& identity) {
@@ -214,6 +218,64 @@ Result<> Authority::renew_list(std::chrono::days list_valid, std::chrono::sys_se
     return save_index(state_->directory, state_->index).and_then([&] {
         return save_list(state_->directory, state_->signer, state_->index, list_valid, now);
     });
+}
+
+Result<std::string> Authority::make_token(const Identity& identity,
+                                          std::chrono::sys_seconds not_after,
+                                          std::chrono::sys_seconds now) {
+    auto tokens = load_tokens(state_->directory);
+    const auto token = random_token();
+    if (!tokens || !token) {
+        return tl::unexpected(tokens ? token.error() : tokens.error());
+    }
+    return tokens->add({*token, identity, not_after, {}}, now)
+        .and_then([&] { return save_tokens(state_->directory, *tokens); })
+        .map([&] { return token->text(); });
+}
+
+Result<std::string> Authority::enroll(ByteSpan message, std::chrono::days valid,
+                                      std::chrono::sys_seconds now) {
+    const auto request = EnrollRequest::decode(message);
+    auto tokens = load_tokens(state_->directory);
+    if (!request || !tokens) {
+        return tl::unexpected(request ? tokens.error() : request.error());
+    }
+    const auto token = tokens->find(request->token, now);
+    if (!token) {
+        return tl::unexpected(token.error());
+    }
+    if (auto made_with_it = check_mac(*token, *request); !made_with_it) {
+        return tl::unexpected(made_with_it.error());
+    }
+    const auto key = key_of_request(request->csr);
+    const auto digest = key ? key_digest(key->get()) : tl::unexpected(key.error());
+    if (!digest) {
+        return tl::unexpected(digest.error());
+    }
+    const auto identity = tokens->redeem(token->id, *digest, now);
+    if (!identity) {
+        return tl::unexpected(identity.error());
+    }
+    const IssueRequest wanted{.identity = *identity,
+                              .dns_names = {},
+                              .addresses = {},
+                              .valid = valid,
+                              .algorithm = KeyAlgorithm::p256,
+                              .out = {}};
+    const auto certificate = make_certificate(state_->signer, wanted, key->get(), now);
+    if (!certificate) {
+        return tl::unexpected(certificate.error());
+    }
+    state_->index.certificates.push_back(
+        {serial_of(certificate->get()), *identity, end_of(certificate->get()), {}});
+    return save_tokens(state_->directory, *tokens)
+        .and_then([&] { return save_index(state_->directory, state_->index); })
+        .and_then([&] { return pem_of(certificate->get()); })
+        .and_then([&](const std::string& pem) {
+            return pem_of(state_->signer.certificate.get()).map([&](const std::string& authority) {
+                return make_enroll_reply(*token, request->mac, pem, authority).encode();
+            });
+        });
 }
 
 const std::vector<Issued>& Authority::issued() const {

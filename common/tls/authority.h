@@ -35,6 +35,7 @@ struct IssueRequest {
 ///     ca.crl       what it revoked: `--tls-crl` of everyone
 ///     ca.key       its private key, mode 0600; the directory has mode 0700
 ///     issued.json  what it issued and revoked
+///     tokens.json  tokens for enrollment that it gave out, mode 0600
 ///
 /// Every certificate is signed by the authority itself, without intermediates, and the ones that
 /// share packs carry the name `DNS:*`: libtorrent's SSL torrents ask for both.
@@ -64,6 +65,16 @@ public:
     /// Signs the revocation list again, valid for `list_valid` from `now`.
     [[nodiscard]] Result<> renew_list(std::chrono::days list_valid, std::chrono::sys_seconds now);
     [[nodiscard]] const std::vector<Issued>& issued() const;
+
+    /// A token with which a host gets one certificate of `identity`, until `not_after`; its text.
+    [[nodiscard]] Result<std::string> make_token(const Identity& identity,
+                                                 std::chrono::sys_seconds not_after,
+                                                 std::chrono::sys_seconds now);
+    /// Answers an EnrollRequest (its JSON) with an EnrollReply. The token is marked as taken before
+    /// anything is signed. Errors: Errc::forbidden (the token), Errc::verification_failed (the
+    /// request).
+    [[nodiscard]] Result<std::string> enroll(ByteSpan request, std::chrono::days valid,
+                                             std::chrono::sys_seconds now);
 
     struct State; ///< Complete in the .cpp only.
 

@@ -26,6 +26,9 @@ struct Signer {
 [[nodiscard]] Result<CertificateHandle> make_certificate(const Signer& signer,
                                                          const IssueRequest& request, EVP_PKEY* key,
                                                          std::chrono::sys_seconds now);
+/// The public key of a PEM certificate request that is signed with it: P-256 or Ed25519.
+/// Error: Errc::verification_failed.
+[[nodiscard]] Result<KeyHandle> key_of_request(const std::string& pem);
 [[nodiscard]] Result<CrlHandle> make_list(const Signer& signer, const IssuedIndex& index,
                                           std::chrono::days valid, std::chrono::sys_seconds now);
 
