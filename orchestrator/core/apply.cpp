@@ -205,7 +205,10 @@ public:
         return on(r.deployment, forward(), [](Deployment& d) { d.paused = false; });
     }
     Result<> operator()(const Promoted& r) {
-        return on(r.deployment, forward(), [](Deployment& d) { d.promoted = true; });
+        return on(r.deployment, forward(), [&](Deployment& d) {
+            d.promoted = true;
+            d.promoted_by = r.by;
+        });
     }
     Result<> operator()(const RollbackBegan& r) {
         return on(r.deployment, forward(), [&](Deployment& d) {

@@ -86,9 +86,10 @@ struct Deployment {
     std::uint32_t batch = 0;
     std::map<std::string, GateState> gates; ///< Of this batch, by name; what was answered.
     bool paused = false;
-    bool promoted = false;  ///< By `promote --full`: the rest goes without bakes and gates.
-    bool emergency = false; ///< The way back ignores the unavailability budget.
-    std::string cause;      ///< Of the way back: who or what, and the numbers.
+    bool promoted = false;   ///< By `promote --full`: the rest goes without bakes and gates,
+    std::string promoted_by; ///< because of this person.
+    bool emergency = false;  ///< The way back ignores the unavailability budget.
+    std::string cause;       ///< Of the way back: who or what, and the numbers.
     std::map<std::string, HostProgress> hosts;
     bool operator==(const Deployment&) const = default;
 };

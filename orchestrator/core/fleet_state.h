@@ -97,7 +97,8 @@ struct Seen {
         std::int64_t at_ms = 0;
         std::uint32_t batch = 0;
         bool answered = true;
-        GateAnswer answer; ///< The last one.
+        bool is_final = false; ///< Asked when the bake was over: a pass decides.
+        GateAnswer answer;     ///< The last one.
     };
     std::unordered_map<std::string, HostSeenNow> hosts;
     std::map<std::string, std::map<std::string, Asked>> asked; ///< By deployment and gate.

@@ -94,6 +94,11 @@ Outcome Step::finish() {
 
 void Step::operator()(const Started& event) {
     emit(EpochBegan{event.epoch, event.holder});
+    if (outcome_.answer) {
+        for (const auto& [host, entry] : log_.hosts) {
+            seen_.changed.emplace(host, ""); // Every order bears the new epoch.
+        }
+    }
 }
 
 void Step::operator()(const Tick&) {
@@ -126,6 +131,11 @@ void Step::operator()(const HostReport& event) {
     }
     host.presence = Presence::present;
     host.report = event;
+    if (event.epoch > log_.epoch) {
+        // A newer orchestrator drives this host; what it says is no answer to this one's orders.
+        host.presence = Presence::unknown;
+        return;
+    }
     for (const auto& [service, environment] : log_.hosts.at(event.host).belongs) {
         const auto id = log_.environments.at({service, environment}).active;
         auto* d = active(id);
@@ -169,13 +179,20 @@ void Step::operator()(const GateSaid& event) {
     if (asked.number != event.number) {
         return;
     }
+    if (asked.answered || asked.batch != d->batch ||
+        (d->phase != Phase::moving && d->phase != Phase::baking)) {
+        return;
+    }
     asked.answered = true;
     asked.answer = event.answer;
+    const auto verdict = event.answer.verdict;
+    if (verdict == GateVerdict::pass && !asked.is_final) {
+        return; // It passed so far; it must also when the bake is over.
+    }
     const auto known = d->gates.find(event.gate);
-    const bool is_news = known == d->gates.end() || known->second.verdict != event.answer.verdict;
-    if (is_news && (d->phase == Phase::moving || d->phase == Phase::baking)) {
-        emit(GateAnswered{event.deployment, event.batch, event.gate, event.answer.verdict,
-                          event.answer.why, ""});
+    if (known == d->gates.end() || known->second.verdict != verdict) {
+        emit(
+            GateAnswered{event.deployment, event.batch, event.gate, verdict, event.answer.why, ""});
         advance(event.deployment);
     }
 }
@@ -227,11 +244,26 @@ void Step::operator()(const Promote& event) {
     if (d == nullptr) {
         return;
     }
+    if (const auto* freeze = freeze_of(state_, d->key)) {
+        return refuse(Errc::forbidden,
+                      d->key.text() + " is frozen by " + freeze->by + ": " + freeze->why);
+    }
+    if (d->paused) {
+        return refuse(Errc::busy, "deployment " + d->id + " is paused: resume it first");
+    }
     if (event.full && !d->promoted) {
         emit(Promoted{event.deployment, event.by, event.why});
     }
     if (d->phase == Phase::staging) {
         emit(StagingEnded{event.deployment, {}, event.by});
+    } else if (d->phase == Phase::moving) {
+        const auto turn = turn_of(*d);
+        if (turn.open == 0 && turn.candidates.empty()) {
+            emit(BatchReady{event.deployment, d->batch});
+            pass(*d, event.by);
+        } else if (!event.full) {
+            return refuse(Errc::busy, "hosts of the batch are on their way: wait for them");
+        }
     } else if (d->phase == Phase::baking) {
         pass(*d, event.by);
     }
@@ -346,6 +378,11 @@ void Step::operator()(const PutEnvironment& event) {
     if (!name || !service) {
         const auto& error = name ? service.error() : name.error();
         return refuse(error.code, error.context);
+    }
+    const auto known = log_.environments.find(event.key);
+    if (known != log_.environments.end() && !known->second.active.empty()) {
+        return refuse(Errc::busy,
+                      "deployment " + known->second.active + " goes on in " + event.key.text());
     }
     emit(EnvironmentPut{event.key, event.spec, event.good, event.by});
 }

@@ -57,27 +57,34 @@ void Step::advance(const std::string& id) {
 }
 
 void Step::stage(Deployment& d) {
+    if (freeze_of(state_, d.key) != nullptr) {
+        return;
+    }
     std::vector<std::string> missing;
-    bool waits_for_present = false;
+    bool is_waited_for = false;
+    const bool is_late = since(d) >= d.strategy.stage_deadline.count();
     for (const auto& [host, part] : d.hosts) {
         if (!has_staged(state_, d, host)) {
             missing.push_back(host);
-            waits_for_present = waits_for_present || is_present(state_, host);
+            // Who was not heard of since this orchestrator began is not offline yet.
+            is_waited_for = is_waited_for || (is_present(state_, host) && !is_late) ||
+                            !was_heard_of(state_, host);
         }
     }
     if (missing.empty() || !d.strategy.stage_first) {
         return emit(StagingEnded{d.id, {}, ""});
     }
-    const bool is_late = since(d) >= d.strategy.stage_deadline.count();
-    const bool is_affordable =
-        missing.size() <= d.strategy.offline_budget.at_most_of(d.hosts.size());
-    if (is_affordable && (is_late || !waits_for_present)) {
-        return emit(StagingEnded{d.id, missing, ""});
+    if (!is_waited_for && missing.size() < d.hosts.size() &&
+        missing.size() <= d.strategy.offline_budget.at_most_of(d.hosts.size())) {
+        emit(StagingEnded{d.id, missing, ""});
     }
-    if (is_late && waits_for_present) {
-        roll_back(d, counted(missing.size(), "host") + " did not stage the release in time", "",
-                  false, false);
-    }
+}
+
+// How long a host has had to do what it was ordered: the time that it was away does not count.
+std::int64_t Step::waits_since(const HostProgress& part, const std::string& host) const {
+    const auto seen = seen_.hosts.find(host);
+    const auto back = seen == seen_.hosts.end() ? log_.clock_ms : seen->second.back_ms;
+    return log_.clock_ms - std::max(part.since_ms, back);
 }
 
 void Step::look_at_hosts(Deployment& d) {
@@ -92,11 +99,11 @@ void Step::look_at_hosts(Deployment& d) {
         }
         const bool is_fine = is_well(state_, d, host, d.to);
         if (part.step == HostStep::moving) {
-            if (is_fine) {
+            if (is_fine && has_obeyed(state_, part, host)) {
                 changes.push_back({host, HostStep::ready, ""});
                 seen_.hosts[host].watches.erase(d.id);
             } else if (is_present(state_, host) &&
-                       log_.clock_ms - part.since_ms >= d.strategy.ready_deadline.count()) {
+                       waits_since(part, host) >= d.strategy.ready_deadline.count()) {
                 changes.push_back({host, HostStep::failed, "it was not ready in time"});
             }
             continue;
@@ -185,74 +192,140 @@ Step::within_budget(const Deployment& d, const std::vector<std::string>& hosts, 
     return chosen;
 }
 
-void Step::move(Deployment& d) {
-    std::vector<std::string> candidates;
-    std::size_t moving = 0;
-    std::size_t offline = 0;
-    for (const auto& [host, part] : d.hosts) {
-        if (part.batch > d.batch) {
-            continue;
-        }
-        moving += part.step == HostStep::moving && is_present(state_, host) ? 1U : 0U;
-        offline += part.step == HostStep::waiting && !is_present(state_, host) ? 1U : 0U;
-        offline += part.step == HostStep::moving && !is_present(state_, host) ? 1U : 0U;
-    }
-    // In the plan's order, batch by batch.
+// Where the hosts of this batch and those before stand.
+Step::Turn Step::turn_of(const Deployment& d) const {
+    Turn turn;
+    const bool needs_bytes = d.strategy.stage_first;
     for (std::uint32_t batch = 0; batch <= d.batch && batch < d.batches.size(); ++batch) {
-        for (const auto& host : d.batches[batch].hosts) {
-            const auto part = d.hosts.find(host);
-            if (part != d.hosts.end() && part->second.step == HostStep::waiting &&
-                is_present(state_, host)) {
-                candidates.push_back(host);
+        for (const auto& host : d.batches[batch].hosts) { // In the plan's order.
+            const auto found = d.hosts.find(host);
+            if (found == d.hosts.end()) {
+                continue; // It was forgotten.
+            }
+            const auto& part = found->second;
+            const bool is_here = is_present(state_, host);
+            const bool is_gone = !is_here && was_heard_of(state_, host);
+            ++turn.hosts;
+            turn.touched += was_ordered(part.step) ? 1U : 0U;
+            turn.ready += part.step == HostStep::ready && is_here ? 1U : 0U;
+            if (part.step == HostStep::waiting) {
+                const bool can_move = is_here && (!needs_bytes || has_staged(state_, d, host));
+                can_move ? turn.candidates.push_back(host) : void();
+                turn.absent += !can_move && (is_here || is_gone) ? 1U : 0U;
+                turn.open += is_here || is_gone ? 0U : 1U;
+            } else if (part.step == HostStep::moving) {
+                turn.open += is_gone ? 0U : 1U;
+                turn.vanished += is_gone ? 1U : 0U;
+            } else if (part.step == HostStep::ready) {
+                turn.vanished += is_gone ? 1U : 0U;
+                turn.open += is_gone || is_well(state_, d, host, d.to) ? 0U : 1U;
             }
         }
     }
-    if (!candidates.empty()) {
-        if (freeze_of(state_, d.key) == nullptr) {
-            if (auto chosen = within_budget(d, candidates, false); !chosen.empty()) {
-                emit(HostsOrdered{d.id, std::move(chosen), false});
-            }
-        }
+    return turn;
+}
+
+// Why the batch cannot go on though nothing of it is under way; empty if it can.
+std::string Step::shortage_of(const Deployment& d, const Turn& turn) {
+    // Without a host that runs the release there is no evidence, and hosts that vanished after they
+    // got it may have done so because of it: of them fewer are gone on without.
+    if (turn.ready == 0 && turn.hosts > 0) {
+        return "no host that runs the release is there";
+    }
+    if (turn.vanished > d.strategy.offline_budget.at_most_of(turn.touched)) {
+        return counted(turn.vanished, "host") + " went offline with the release";
+    }
+    if (turn.absent > d.strategy.offline_budget.at_most_of(d.hosts.size())) {
+        return counted(turn.absent, "host") + " are offline, or have not staged";
+    }
+    return {};
+}
+
+bool Step::order(Deployment& d, const Turn& turn) {
+    if (turn.candidates.empty() || freeze_of(state_, d.key) != nullptr) {
+        return false;
+    }
+    auto chosen = within_budget(d, turn.candidates, false);
+    if (chosen.empty()) {
+        return false;
+    }
+    emit(HostsOrdered{d.id, std::move(chosen), false});
+    return true;
+}
+
+void Step::move(Deployment& d) {
+    const auto turn = turn_of(d);
+    if (order(d, turn)) {
         return;
     }
-    const auto affordable = d.strategy.offline_budget.at_most_of(d.hosts.size());
-    if (moving == 0 && offline <= affordable) {
+    ask_gates(d);
+    if (turn.candidates.empty() && turn.open == 0 && shortage_of(d, turn).empty()) {
         emit(BatchReady{d.id, d.batch});
     }
 }
 
-void Step::ask(Deployment& d, const GateSpec& gate) {
-    if (gate.kind == GateKind::approval) {
-        return;
-    }
-    auto& asked = seen_.asked[d.id][gate.name];
-    const bool is_same = asked.batch == d.batch && asked.number != 0;
-    if (is_same && log_.clock_ms - asked.at_ms < gate.interval.count()) {
-        return;
-    }
-    asked = {++seen_.asks, log_.clock_ms, d.batch, false, {}};
-    const auto& batch = d.batches.at(d.batch);
-    outcome_.commands.push_back(AskGate{d.id, d.key, d.batch, asked.number, gate, batch.canary,
-                                        batch.baseline, Milliseconds{since(d)}});
+bool Step::bake_is_over(const Deployment& d) const {
+    return d.phase == Phase::baking &&
+           (d.promoted || since(d) >= d.strategy.bake_of(d.batches.at(d.batch).step).count());
 }
 
-void Step::bake(Deployment& d) {
-    if (d.promoted) {
-        return pass(d, d.by);
-    }
-    bool all_pass = true;
+// Limits are asked as long as hosts of the batch run the release, comparisons while they bake, and
+// webhooks when all else is done.
+void Step::ask_gates(Deployment& d) {
     for (const auto index : d.batches.at(d.batch).gates) {
         const auto& gate = d.strategy.gates.at(index);
         const auto state = d.gates.find(gate.name);
-        if (state == d.gates.end() || state->second.verdict != GateVerdict::pass) {
-            all_pass = false;
+        const bool is_decided =
+            state != d.gates.end() && state->second.verdict == GateVerdict::pass;
+        const bool is_time = gate.kind == GateKind::metric ||
+                             (gate.kind == GateKind::compare && d.phase == Phase::baking) ||
+                             (gate.kind == GateKind::webhook && bake_is_over(d));
+        if (!is_decided && is_time && !d.promoted) {
             ask(d, gate);
         }
     }
-    const auto& batch = d.batches.at(d.batch);
-    if (all_pass && since(d) >= d.strategy.bake_of(batch.step).count()) {
-        pass(d, "");
+}
+
+void Step::ask(Deployment& d, const GateSpec& gate) {
+    constexpr std::int64_t answer_due_ms = 60'000;
+    auto& asked = seen_.asked[d.id][gate.name];
+    const auto gone = log_.clock_ms - asked.at_ms;
+    const auto bake_end = d.since_ms + d.strategy.bake_of(d.batches.at(d.batch).step).count();
+    // What was asked before the bake ended decides nothing, so ask again as soon as it has.
+    const bool is_final = bake_is_over(d) && asked.at_ms < bake_end;
+    const bool is_due = asked.number == 0 || asked.batch != d.batch ||
+                        (asked.answered ? is_final || gone >= gate.interval.count()
+                                        : gone >= std::max(gate.interval.count(), answer_due_ms));
+    if (!is_due) {
+        return;
     }
+    asked = {++seen_.asks, log_.clock_ms, d.batch, false, bake_is_over(d), {}};
+    const auto& batch = d.batches.at(d.batch);
+    outcome_.commands.push_back(AskGate{d.id, d.key, d.batch, asked.number, gate, batch.canary,
+                                        batch.baseline,
+                                        Milliseconds{d.phase == Phase::baking ? since(d) : 0}});
+}
+
+void Step::bake(Deployment& d) {
+    const auto turn = turn_of(d);
+    if (order(d, turn)) { // Hosts that came back.
+        return;
+    }
+    ask_gates(d);
+    const bool all_pass =
+        d.promoted ||
+        std::ranges::all_of(d.batches.at(d.batch).gates, [&](const std::uint32_t index) {
+            const auto state = d.gates.find(d.strategy.gates.at(index).name);
+            return state != d.gates.end() && state->second.verdict == GateVerdict::pass;
+        });
+    if (all_pass && bake_is_over(d) && turn.candidates.empty() && turn.open == 0 &&
+        shortage_of(d, turn).empty() && freeze_of(state_, d.key) == nullptr) {
+        pass(d, d.promoted ? promoter_of(d) : "");
+    }
+}
+
+std::string Step::promoter_of(const Deployment& d) {
+    return d.promoted_by.empty() ? d.by : d.promoted_by;
 }
 
 void Step::pass(Deployment& d, const std::string& by) {
@@ -278,11 +351,11 @@ void Step::pause(Deployment& d) {
     if (!d.promoted && since(d) < d.strategy.pause.count()) {
         return;
     }
-    if (d.batch + 1 < d.batches.size()) {
-        if (freeze_of(state_, d.key) == nullptr) {
-            emit(BatchBegan{d.id, d.batch + 1});
-        }
+    if (freeze_of(state_, d.key) != nullptr) {
         return;
+    }
+    if (d.batch + 1 < d.batches.size()) {
+        return emit(BatchBegan{d.id, d.batch + 1});
     }
     const auto progress = progress_of(state_, d);
     const auto ready = progress.hosts.find(HostStep::ready);
@@ -317,17 +390,17 @@ void Step::go_back(Deployment& d) {
     std::vector<std::string> candidates;
     std::size_t open = 0;
     for (const auto& [host, part] : d.hosts) {
-        if (was_ordered(part.step)) {
-            is_present(state_, host) ? candidates.push_back(host) : void();
-        } else if (part.step == HostStep::returning) {
-            if (is_well(state_, d, host, *d.from)) {
+        if (was_ordered(part.step)) { // One that is offline gets the order when it is back.
+            candidates.push_back(host);
+        } else if (part.step == HostStep::returning || part.step == HostStep::stuck) {
+            const bool is_stuck = part.step == HostStep::stuck;
+            if (has_obeyed(state_, part, host) && is_well(state_, d, host, *d.from)) {
                 changes.push_back({host, HostStep::returned, ""});
-            } else if (is_present(state_, host)) {
-                if (log_.clock_ms - part.since_ms >= d.strategy.ready_deadline.count()) {
-                    changes.push_back({host, HostStep::stuck, "it was not ready in time"});
-                } else {
-                    ++open;
-                }
+            } else if (is_present(state_, host) && !is_stuck &&
+                       waits_since(part, host) >= d.strategy.ready_deadline.count()) {
+                changes.push_back({host, HostStep::stuck, "it was not ready in time"});
+            } else if (!is_stuck && (is_present(state_, host) || !was_heard_of(state_, host))) {
+                ++open;
             }
         }
     }
@@ -340,130 +413,13 @@ void Step::go_back(Deployment& d) {
         if (auto chosen = within_budget(d, candidates, d.emergency); !chosen.empty()) {
             emit(HostsOrdered{id, std::move(chosen), true});
         }
-        return;
+        return; // What may not be taken down yet waits for those that are under way.
     }
     if (open == 0) {
         const auto text = d.from->artifact.text() + " runs again";
         emit(DeploymentEnded{id, Phase::rolled_back, text});
         notify(log_.deployments.at(id), "deployment.rolled_back", d.cause);
     }
-}
-
-Result<Waiting> waiting_for(const FleetState& state, const std::string& id) {
-    const auto found = state.log.deployments.find(id);
-    if (found == state.log.deployments.end()) {
-        return fail(Errc::not_found, "there is no deployment '" + id + "'");
-    }
-    const auto& d = found->second;
-    Waiting waiting;
-    const auto since = state.log.clock_ms - d.since_ms;
-    const auto left = [&](Milliseconds limit) {
-        return Milliseconds{std::max<std::int64_t>(limit.count() - since, 0)};
-    };
-    const auto wait_for_hosts = [&](auto is_waited_for) {
-        for (const auto& [host, part] : d.hosts) {
-            if (is_waited_for(host, part)) {
-                ++waiting.hosts_in_all;
-                if (waiting.hosts.size() < 20) {
-                    waiting.hosts.push_back(host);
-                }
-            }
-        }
-    };
-    if (is_over(d.phase)) {
-        return waiting;
-    }
-    if (d.phase == Phase::rolling_back) {
-        waiting.kind = WaitKind::going_back;
-        wait_for_hosts([](const auto&, const HostProgress& part) {
-            return was_ordered(part.step) || part.step == HostStep::returning;
-        });
-        waiting.what = counted(waiting.hosts_in_all, "host") + " to run " +
-                       (d.from ? d.from->artifact.text() : "nothing") + " again";
-        waiting.left = d.strategy.ready_deadline;
-        return waiting;
-    }
-    if (d.paused) {
-        waiting.kind = WaitKind::resume;
-        waiting.what = "somebody to resume it";
-        waiting.unblock = "slipway resume " + id;
-        waiting.needs_a_person = true;
-        return waiting;
-    }
-    if (const auto* freeze = freeze_of(state, d.key);
-        freeze != nullptr && (d.phase == Phase::moving || d.phase == Phase::pausing)) {
-        waiting.kind = WaitKind::freeze;
-        waiting.what = "the end of the freeze of " + freeze->scope + " by " + freeze->by;
-        waiting.unblock = "slipway unfreeze " + freeze->scope;
-        waiting.needs_a_person = true;
-        return waiting;
-    }
-    switch (d.phase) {
-    case Phase::staging:
-        waiting.kind = WaitKind::staging;
-        wait_for_hosts([&](const std::string& host, const HostProgress&) {
-            return !has_staged(state, d, host);
-        });
-        waiting.what = counted(waiting.hosts_in_all, "host") + " to stage the release";
-        waiting.left = left(d.strategy.stage_deadline);
-        break;
-    case Phase::moving: {
-        wait_for_hosts([&](const std::string& host, const HostProgress& part) {
-            return part.step == HostStep::moving && is_present(state, host);
-        });
-        waiting.kind = WaitKind::readiness;
-        waiting.what = counted(waiting.hosts_in_all, "host") + " of batch " +
-                       std::to_string(d.batch + 1) + " to be ready";
-        waiting.left = left(d.strategy.ready_deadline);
-        if (waiting.hosts_in_all == 0) {
-            waiting.kind = WaitKind::offline;
-            wait_for_hosts([&](const std::string& host, const HostProgress& part) {
-                return part.batch <= d.batch && part.step == HostStep::waiting &&
-                       !is_present(state, host);
-            });
-            waiting.what = counted(waiting.hosts_in_all, "host") + " of batch " +
-                           std::to_string(d.batch + 1) + " that are offline, more than " +
-                           d.strategy.offline_budget.text();
-            waiting.left.reset();
-            waiting.needs_a_person = true;
-            waiting.unblock = "slipway abort " + id;
-        }
-        break;
-    }
-    case Phase::baking: {
-        const auto bake = d.strategy.bake_of(d.batches.at(d.batch).step);
-        for (const auto index : d.batches.at(d.batch).gates) {
-            const auto& gate = d.strategy.gates.at(index);
-            const auto answer = d.gates.find(gate.name);
-            if (answer != d.gates.end() && answer->second.verdict == GateVerdict::pass) {
-                continue;
-            }
-            const bool is_approval = gate.kind == GateKind::approval;
-            if (is_approval || since >= bake.count()) {
-                waiting.kind = is_approval ? WaitKind::approval : WaitKind::gate;
-                waiting.gate = gate.name;
-                waiting.what = is_approval ? "somebody to approve " + gate.name
-                                           : "gate " + gate.name + ": " +
-                                                 (answer == d.gates.end() ? "no answer yet"
-                                                                          : answer->second.why);
-                waiting.unblock = is_approval ? "slipway approve " + id : "slipway promote " + id;
-                waiting.needs_a_person = true;
-                return waiting;
-            }
-        }
-        waiting.kind = WaitKind::bake;
-        waiting.what = "the bake of batch " + std::to_string(d.batch + 1) + " of " +
-                       std::to_string(d.batches.size());
-        waiting.left = left(bake);
-        waiting.unblock = "slipway promote " + id;
-        break;
-    }
-    default:
-        waiting.kind = WaitKind::pause;
-        waiting.what = "the pause after batch " + std::to_string(d.batch + 1);
-        waiting.left = left(d.strategy.pause);
-    }
-    return waiting;
 }
 
 } // namespace slipway::orchestrator

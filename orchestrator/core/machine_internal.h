@@ -53,6 +53,23 @@ private:
     void go_back(Deployment& d);
     [[nodiscard]] std::vector<std::string>
     within_budget(const Deployment& d, const std::vector<std::string>& hosts, bool everything);
+    /// Where the hosts of the present batch and of those before stand.
+    struct Turn {
+        std::vector<std::string> candidates; ///< May be ordered to run the release.
+        std::size_t open = 0;                ///< Under way, or not heard of yet.
+        std::size_t absent = 0;              ///< Offline or without the bytes, untouched.
+        std::size_t vanished = 0;            ///< Offline since they got the release.
+        std::size_t touched = 0;
+        std::size_t hosts = 0;
+        std::size_t ready = 0; ///< There and ready with the release.
+    };
+    [[nodiscard]] Turn turn_of(const Deployment& d) const;
+    [[nodiscard]] static std::string shortage_of(const Deployment& d, const Turn& turn);
+    bool order(Deployment& d, const Turn& turn);
+    [[nodiscard]] bool bake_is_over(const Deployment& d) const;
+    [[nodiscard]] std::int64_t waits_since(const HostProgress& part, const std::string& host) const;
+    [[nodiscard]] static std::string promoter_of(const Deployment& d);
+    void ask_gates(Deployment& d);
     void ask(Deployment& d, const GateSpec& gate);
     void pass(Deployment& d, const std::string& by);
     void roll_back(Deployment& d, std::string cause, std::string by, bool quarantine,
@@ -71,7 +88,13 @@ private:
                                              const std::string& service);
 [[nodiscard]] bool is_present(const FleetState& state, const std::string& host);
 [[nodiscard]] bool runs(const ServiceReport* report, const Release& release);
-/// Runs it, is ready, and says so of this term's order.
+/// Whether it was present or lost since this orchestrator began.
+[[nodiscard]] bool was_heard_of(const FleetState& state, const std::string& host);
+/// Whether the host's report is of this term and of its last order of the deployment: an older one
+/// says nothing about how it took that order.
+[[nodiscard]] bool has_obeyed(const FleetState& state, const HostProgress& part,
+                              const std::string& host);
+/// Runs it and is ready.
 [[nodiscard]] bool is_well(const FleetState& state, const Deployment& d, const std::string& host,
                            const Release& release);
 [[nodiscard]] std::string failure_of(const FleetState& state, const Deployment& d,

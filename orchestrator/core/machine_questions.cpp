@@ -20,6 +20,17 @@ bool is_present(const FleetState& state, const std::string& host) {
     return seen != state.seen.hosts.end() && seen->second.presence == Presence::present;
 }
 
+bool was_heard_of(const FleetState& state, const std::string& host) {
+    const auto seen = state.seen.hosts.find(host);
+    return seen != state.seen.hosts.end() && seen->second.presence != Presence::unknown;
+}
+
+bool has_obeyed(const FleetState& state, const HostProgress& part, const std::string& host) {
+    const auto seen = state.seen.hosts.find(host);
+    return seen != state.seen.hosts.end() && seen->second.report.epoch == state.log.epoch &&
+           seen->second.report.generation >= part.generation;
+}
+
 bool runs(const ServiceReport* report, const Release& release) {
     return report != nullptr && report->running &&
            is_release(release, report->running->artifact, report->running->digest);
@@ -129,14 +140,21 @@ std::set<std::string> unavailable_hosts(const FleetState& state, const Environme
     const auto active = state.log.deployments.find(environment->second.active);
     for (const auto& host : members->second) {
         const auto* report = report_of(state, host, key.service);
-        bool is_down =
-            !is_present(state, host) || (report != nullptr && report->running && !report->ready);
+        auto wanted = environment->second.good;
+        bool is_down = !is_present(state, host);
         if (active != state.log.deployments.end()) {
             const auto progress = active->second.hosts.find(host);
-            is_down = is_down || (progress != active->second.hosts.end() &&
-                                  (progress->second.step == HostStep::moving ||
-                                   progress->second.step == HostStep::returning));
+            if (progress != active->second.hosts.end()) {
+                const auto step = progress->second.step;
+                is_down = is_down || step == HostStep::moving || step == HostStep::returning;
+                wanted = step == HostStep::ready    ? active->second.to
+                         : step == HostStep::failed ? std::nullopt // What it went back to counts.
+                                                    : active->second.from;
+            }
         }
+        // A host that runs something else is about to be restarted, or was: it does not count yet.
+        is_down = is_down || (report != nullptr && report->running && !report->ready) ||
+                  (wanted && !runs(report, *wanted));
         if (is_down) {
             down.insert(host);
         }
@@ -180,15 +198,13 @@ Result<DeploymentPlan> plan_of(const FleetState& state, const Deploy& deploy) {
                                                   : default_strategy(StrategyKind::canary),
                     .hosts = {}};
     const auto members = state.log.members.find(deploy.key);
-    bool all_have_it = e.good && same_bytes(*e.good, to);
     if (members != state.log.members.end()) {
         for (const auto& host : members->second) {
             input.hosts[host] = state.log.hosts.at(host).labels;
-            all_have_it = all_have_it && runs(report_of(state, host, deploy.key.service), to);
         }
     }
     auto plan = make_plan(input);
-    if (plan && all_have_it) {
+    if (plan && e.good && same_bytes(*e.good, to)) { // Hosts that lack it converge by themselves.
         plan->batches.clear();
     }
     if (plan && !deploy.check_plan.empty() && plan->id != deploy.check_plan) {
