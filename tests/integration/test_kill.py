@@ -85,7 +85,8 @@ class Kill(Case):
                 self.assertIn("stopped on request", process.errors())
                 self.assertEqual(snapshot(self.current()), self.old_tree)
             else:
-                self.assertEqual(status, DONE)
+                # -SIGINT: a busy machine had not let it begin.
+                self.assertIn(status, (DONE, -signal.SIGINT))
             self.assert_second_run_ends_it(f"stopped after {delay} s")
         self.assertGreater(stopped, 0)
 
