@@ -1,11 +1,8 @@
 #include "agent/io/block_decoder.h"
 
-#include <algorithm>
-#include <cstdint>
 #include <fcntl.h>
 #include <memory>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "common/core/errc.h"
 #include "common/delta/codec.h"
@@ -22,29 +19,8 @@ std::uint64_t decoded_length(const Block& block) {
     return bytes;
 }
 
-// Of a large block's encoding this much is resident at most, and what it decodes to.
-constexpr std::uint64_t resident_bytes = 4ULL * 1024 * 1024;
-
-// A page that is read brings cached pages around it into memory: the kernel's fault_around_bytes
-// are 64 KiB, and twice that is safe.
-constexpr std::uint64_t around_bytes = 128ULL * 1024;
-
-// Gives back the memory of a block that was read. Its pages stay in the system's cache.
-void forget(const PackBytes& pack, const Block& block) {
-    if (!pack.is_mapped) {
-        return;
-    }
-    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const auto data = reinterpret_cast<std::uintptr_t>(pack.bytes.data());
-    const auto first = block.offset - std::min<std::uint64_t>(block.offset, around_bytes);
-    const auto last = std::min<std::uint64_t>(block.offset + block.encoded_bytes + around_bytes,
-                                              pack.bytes.size());
-    const auto begin = (data + first) / page * page;
-    if (data + last > begin) {
-        // Of no importance if it fails: the memory is the system's to take back anyway.
-        ::madvise(reinterpret_cast<void*>(begin), data + last - begin, MADV_DONTNEED);
-    }
-}
+// So much of packs is read before the memory of their mappings is given back.
+constexpr std::uint64_t resident_bytes = 16ULL * 1024 * 1024;
 
 std::string chunk_name(const ChunkRef& chunk) {
     return "chunk " + to_hex(chunk.key.bytes);
@@ -96,6 +72,7 @@ Result<bool> BlockDecoder::decode(const Plan& plan, std::span<const PackBytes> p
     for (const auto& pack : packs) {
         tocs.push_back(pack.toc);
     }
+    packs_ = packs;
     bases_.clear();
     for (const auto& [pack, block] : plan.blocks) {
         for (const auto& base : tocs[pack]->blocks[block].bases) {
@@ -107,7 +84,7 @@ Result<bool> BlockDecoder::decode(const Plan& plan, std::span<const PackBytes> p
             const auto& pack = packs[wave[i].pack];
             const auto& block = pack.toc->blocks[wave[i].block];
             auto ran = run({pack, block});
-            forget(pack, block);
+            give_back(block.encoded_bytes);
             return ran;
         });
         if (!done) {
@@ -118,6 +95,23 @@ Result<bool> BlockDecoder::decode(const Plan& plan, std::span<const PackBytes> p
         installed_.distrust(key);
     }
     return std::exchange(corrupt_, {}).empty();
+}
+
+// All of each mapping, not the blocks: the kernel maps the cached pages around what is read as
+// well, in pieces as large as its cache has them. What another worker reads is mapped again at
+// once.
+void BlockDecoder::give_back(std::uint64_t read_bytes) {
+    if ((read_bytes_ += read_bytes) < resident_bytes) {
+        return;
+    }
+    read_bytes_ = 0;
+    for (const auto& pack : packs_) {
+        if (pack.is_mapped && !pack.bytes.empty()) {
+            // Of no importance if it fails: the memory is the system's to take back anyway.
+            ::madvise(const_cast<std::uint8_t*>(pack.bytes.data()), // NOLINT(*-const-cast)
+                      pack.bytes.size(), MADV_DONTNEED);
+        }
+    }
 }
 
 std::optional<ChunkPlace> BlockDecoder::find(const ChunkKey& key) const {
@@ -179,17 +173,13 @@ Result<> BlockDecoder::decode_in_pieces_to(const Job& job, ByteSpan encoded,
     const auto& chunk = job.block.chunks.front();
     Sha256 hash;
     auto offset = target.offset;
-    std::uint64_t due = 0;
     Result<> written;
     auto decoded =
         slipway::decode_in_pieces(job.block.codec, encoded, chunk.bytes, [&](ByteSpan piece) {
             hash.update(piece);
             written = pwrite_all(target.fd.get(), piece, offset, chunk_name(chunk));
             offset += piece.size();
-            if ((due += piece.size()) >= resident_bytes) {
-                forget(job.pack, job.block);
-                due = 0;
-            }
+            give_back(piece.size());
             return written;
         });
     if (!decoded) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <span>
 #include <stop_token>
@@ -26,8 +27,8 @@ struct PackBytes {
 /// Decodes a plan's blocks into a tree. Independent blocks are decoded in parallel; each chunk that
 /// the tree or a later block needs is checked by SHA-256 before it is used. Large chunks are
 /// written piece by piece as they are decoded, patches through mappings of their bases and of the
-/// file they are for, so that memory stays bounded: about 16 MiB a worker. Of a mapped pack no more
-/// stays resident than the blocks at work, and of a large block the last few MiB.
+/// file they are for, so that memory stays bounded: about 16 MiB a worker. Of mapped packs
+/// about 16 MiB stay resident.
 ///
 /// A block whose result is wrong because a base is: the base is distrusted, the block left out, and
 /// what it was for stays wanted. With good bases the pack is at fault: Errc::verification_failed
@@ -60,14 +61,18 @@ private:
     [[nodiscard]] Result<> use_chunk(const Job& job, const ChunkRef& chunk, ByteSpan bytes);
     [[nodiscard]] Result<> keep_as_base(const ChunkKey& key, ByteSpan bytes);
     [[nodiscard]] std::optional<ChunkPlace> find(const ChunkKey& key) const;
+    /// Keeps what is resident of the packs' mappings bounded.
+    void give_back(std::uint64_t read_bytes);
     /// Ok if a base is to blame (it is noted then), else the error.
     [[nodiscard]] Result<> blame(const Job& job, const Error& why);
 
     TreeBuilder& builder_;
     InstalledContent& installed_;
     std::filesystem::path scratch_;
-    std::unordered_set<ChunkKey> bases_; ///< Of the blocks of the plan.
-    mutable std::mutex mutex_;           ///< Guards what follows.
+    std::span<const PackBytes> packs_;          ///< Of the plan at work.
+    std::unordered_set<ChunkKey> bases_;        ///< Of the blocks of the plan.
+    std::atomic<std::uint64_t> read_bytes_ = 0; ///< Since memory was given back.
+    mutable std::mutex mutex_;                  ///< Guards what follows.
     std::unordered_map<ChunkKey, ChunkPlace> kept_;
     std::vector<ChunkKey> corrupt_;
     std::uint64_t decoded_bytes_ = 0;
