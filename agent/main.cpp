@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "agent/io/daemon.h"
+#include "agent/io/daemon_sockets.h"
 #include "agent/io/enroll.h"
 #include "agent/io/host_install.h"
 #include "agent/io/release_commands.h"
@@ -171,7 +172,9 @@ Result<> run_fetch(Context& context) {
 
 Result<> run_status(Context& context) {
     return context.commands().status(if_given(context.options.service)).map([&](const auto& all) {
-        show_status(context.host, all, context.options.json);
+        const auto daemon = ask_daemon(context.host.root / "agent.sock"); // None may run.
+        show_status(context.host, all, daemon ? std::optional(*daemon) : std::nullopt,
+                    context.options.json);
     });
 }
 

@@ -87,7 +87,55 @@ void show_stage(const InstallRequest& request, const StageResult& result, bool j
               << std::flush;
 }
 
-void show_status(const HostLayout& host, const std::vector<ServiceStatus>& all, bool json) {
+namespace {
+
+void show_service_of_daemon(const std::string& name, const nlohmann::json& service) {
+    std::cout << "  " << name << ": " << service.at("state").get<std::string>();
+    const auto say = [&](const char* before, const char* key, const char* after = "") {
+        const auto& value = service.at(key);
+        if (!value.is_null() && value != "" && value != 0) {
+            std::cout << before
+                      << (value.is_string() ? printable(value.get<std::string>()) : value.dump())
+                      << after;
+        }
+    };
+    say(", wanted is ", "wanted");
+    say(", doing ", "step");
+    say(", failed tries ", "tries");
+    say(", tries again in ", "waits_ms", " ms");
+    for (const auto& staged : service.at("staged")) {
+        std::cout << ", staged " << printable(staged.at("artifact").get<std::string>());
+    }
+    say("\n    last error: ", "last_error");
+    std::cout << '\n';
+}
+
+void show_daemon(const nlohmann::json& daemon) {
+    if (daemon.is_null()) {
+        return;
+    }
+    try {
+        const auto& packs = daemon.at("packs");
+        const auto bytes = [&](const char* key) {
+            return human_bytes(packs.at(key).get<std::uint64_t>());
+        };
+        std::cout << "daemon " << daemon.at("program").get<std::string>() << ": shares "
+                  << packs.at("shared") << " packs with " << packs.at("peers") << " peers, sends "
+                  << bytes("upload_bytes_per_s") << "/s, receives " << bytes("download_bytes_per_s")
+                  << "/s\n";
+        for (const auto& [name, service] : daemon.at("services").items()) {
+            show_service_of_daemon(name, service);
+        }
+    } catch (const nlohmann::json::exception&) {
+        std::cout << "\n  the daemon is of another version than this program\n";
+    }
+}
+
+} // namespace
+
+void show_status(const HostLayout& host, const std::vector<ServiceStatus>& all,
+                 const std::optional<std::string>& daemon, bool json) {
+    const auto live = daemon ? nlohmann::json::parse(*daemon, nullptr, false) : nlohmann::json();
     auto services = nlohmann::json::array();
     for (const auto& status : all) {
         nlohmann::json one = {{"service", status.service},
@@ -104,7 +152,9 @@ void show_status(const HostLayout& host, const std::vector<ServiceStatus>& all, 
         services.push_back(std::move(one));
     }
     if (json) {
-        print({{"root", host.root.string()}, {"services", services}});
+        print({{"root", host.root.string()},
+               {"services", services},
+               {"daemon", live.is_discarded() ? nlohmann::json() : live}});
         return;
     }
     for (const auto& status : all) {
@@ -118,6 +168,7 @@ void show_status(const HostLayout& host, const std::vector<ServiceStatus>& all, 
                   << "\n  previous "
                   << (status.previous ? status.previous->id().text : std::string("none")) << '\n';
     }
+    show_daemon(live);
     if (all.empty()) {
         std::cout << "no services in " << printable(host.root.string()) << '\n';
     }

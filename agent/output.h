@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "agent/io/host_install.h"
@@ -12,7 +14,9 @@ namespace slipway::agent {
 // error, and with `json` as {"error":{…}} to standard output.
 void show_install(const InstallRequest& request, const InstallResult& result, bool json);
 void show_stage(const InstallRequest& request, const StageResult& result, bool json);
-void show_status(const HostLayout& host, const std::vector<ServiceStatus>& all, bool json);
+/// `daemon`: what the daemon says about itself (JSON), if one runs.
+void show_status(const HostLayout& host, const std::vector<ServiceStatus>& all,
+                 const std::optional<std::string>& daemon, bool json);
 void show_releases(const std::vector<ServiceStatus>& all, bool json);
 void show_verified(const std::vector<VerifiedRelease>& verified, bool json);
 void show_rollback(const std::string& service, const ReleaseCommands::RolledBack& done, bool json);

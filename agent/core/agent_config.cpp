@@ -88,6 +88,7 @@ AgentConfig read_agent_config(config::Table& table) {
     table.take("trust", config.trust);
     table.take("seeders", config.seeders);
     table.take("listen", config.listen);
+    table.take("metrics", config.metrics);
     table.take("installer", config.installer);
     table.take_count("patience_s", config.patience, 1, 3'600);
     if (auto limits = table.table("limits")) {

@@ -26,6 +26,7 @@ struct AgentConfig {
     std::string installer;
     std::chrono::seconds patience{30};
     std::string tls_certificate, tls_key, tls_authority, tls_revoked;
+    std::string metrics; ///< "IP:PORT" that answers with metrics, beside ROOT/metrics.sock.
     TransferLimits limits;
     std::uint64_t packs_bytes_max = 0; ///< On the disk; 0: no quota.
     std::map<std::string, ServiceConfig> services;

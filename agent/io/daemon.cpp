@@ -27,10 +27,15 @@ Result<> run_daemon(const DaemonOptions& options, const std::stop_token& stop) {
     if (!status) {
         return tl::unexpected(std::move(status.error()));
     }
+    auto metrics = MetricsServer::start(host.root / "metrics.sock", options.config.metrics);
+    if (!metrics) {
+        return tl::unexpected(std::move(metrics.error()));
+    }
     auto sources = options.sources;
     sources.insert(sources.begin(), file->get());
     DaemonLoop(options, host,
-               {std::move(*journal), std::move(*status), std::move(sources), options.listeners})
+               {std::move(*journal), std::move(*status), std::move(*metrics), std::move(sources),
+                options.listeners})
         .run(stop);
     return {};
 }

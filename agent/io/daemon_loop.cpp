@@ -6,6 +6,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "agent/core/daemon_metrics.h"
 #include "agent/core/daemon_status.h"
 #include "agent/core/install_state.h"
 #include "common/core/errc.h"
@@ -72,6 +73,7 @@ void DaemonLoop::start() {
     for (auto* source : parts_.sources) {
         take_desired(*source);
     }
+    parts_.metrics->publish(daemon_metrics(view()));
     log_event(LogLevel::info, "agent.started",
               {{"root", host_.root.string()}, {"services", std::to_string(services_.size())}});
 }
@@ -156,6 +158,7 @@ void DaemonLoop::turn(const Ready& ready) {
     if (looked_at_ + look_period <= Clock::now()) {
         measure_rates();
         look();
+        parts_.metrics->publish(daemon_metrics(view()));
     }
     for (auto* source : ready.sources) {
         take_desired(*source);

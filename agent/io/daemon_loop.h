@@ -15,6 +15,7 @@
 #include "agent/io/daemon_sockets.h"
 #include "agent/io/desired_source.h"
 #include "agent/io/journal.h"
+#include "agent/io/metrics_server.h"
 #include "agent/io/service_actions.h"
 #include "agent/io/service_command.h"
 #include "agent/io/service_jobs.h"
@@ -29,6 +30,7 @@ public:
     struct Parts {
         Journal journal;
         StatusSocket status;
+        std::unique_ptr<MetricsServer> metrics;
         std::vector<DesiredSource*> sources;
         std::vector<DaemonListener*> listeners;
     };

@@ -66,4 +66,32 @@ void StatusSocket::answer(const std::string& text) const {
     }
 }
 
+Result<std::string> ask_daemon(const fs::path& socket) {
+    constexpr std::size_t answer_bytes_max = std::size_t{8} * 1024 * 1024;
+    constexpr timeval patience{5, 0};
+    const auto what = "ask the daemon at " + socket.string();
+    const auto address = unix_address(socket);
+    if (!address) {
+        return fail(std::make_error_code(std::errc::filename_too_long), what);
+    }
+    const Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0 ||
+        ::connect(fd.get(), generic(*address), sizeof *address) != 0) {
+        return fail_errno(what);
+    }
+    std::string answer;
+    std::array<char, std::size_t{16} * 1024> buffer{};
+    ssize_t got = 0;
+    while ((got = ::recv(fd.get(), buffer.data(), buffer.size(), 0)) > 0) {
+        answer.append(buffer.data(), static_cast<std::size_t>(got));
+        if (answer.size() > answer_bytes_max) {
+            return fail(Errc::failed, what + ": its answer is too long");
+        }
+    }
+    if (got < 0 || answer.empty()) {
+        return fail(Errc::failed, what + ": no answer");
+    }
+    return answer;
+}
+
 } // namespace slipway::agent

@@ -35,4 +35,8 @@ private:
     Fd fd_;
 };
 
+/// What the daemon that listens at `socket` says: the other end of StatusSocket. Errors: the errno
+/// of connect(2) when there is none; Errc::failed when it says nothing within 5 s, or too much.
+[[nodiscard]] Result<std::string> ask_daemon(const std::filesystem::path& socket);
+
 } // namespace slipway::agent

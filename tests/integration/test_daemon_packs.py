@@ -2,7 +2,9 @@
 """slipway-agent run: packs are shared for good, within limits and a quota, whatever happens to their files."""
 
 import os
+import re
 import signal
+import socket
 import time
 
 from daemon_case import PATIENCE_S, DaemonCase
@@ -112,6 +114,51 @@ class Packs(DaemonCase):
             self.want(version)
             self.wait_healthy(daemon, version)
             self.assert_runs(self.trees[version])
+
+    def scrape(self, family, address):
+        with socket.socket(family) as caller:
+            caller.settimeout(PATIENCE_S)
+            caller.connect(address)
+            caller.sendall(b"GET /metrics HTTP/1.1\r\nHost: agent\r\n\r\n")
+            answer = b""
+            while part := caller.recv(65536):
+                answer += part
+        head, _, body = answer.decode().partition("\r\n\r\n")
+        self.assertIn("200 OK", head)
+        self.assertIn(f"Content-Length: {len(body)}", head)
+        return body.splitlines()
+
+    def test_status_is_answered_by_the_daemon(self):
+        self.want("3.0")
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "3.0")
+        self.want("3.0", stage=["3.1"])
+        self.staged("3.1")
+        told = self.agent("status", "--root", self.host(), "--json").last_json()
+        self.assertEqual(told["daemon"]["services"]["web"]["state"], "healthy")
+        self.assertEqual(told["services"][0]["current"]["artifact"], "web@3.0")
+        text = self.agent("status", "--root", self.host()).out
+        self.assertIn("web: healthy, wanted is web@3.0", text)
+        self.assertIn("staged web@3.1", text)
+        self.assertRegex(text, r"shares \d+ packs with \d+ peers")
+        daemon.end()
+        told = self.agent("status", "--root", self.host(), "--json").last_json()
+        self.assertIsNone(told["daemon"])
+
+    def test_metrics_are_told_on_a_unix_socket_and_an_address(self):
+        self.config.write_text('metrics = "127.0.0.1:0"\n' + self.config_text())
+        self.want("3.0")
+        daemon = self.daemon()
+        self.wait_healthy(daemon, "3.0")
+        expected = 'slipway_agent_service_state{service="web",state="healthy"} 1'
+        deadline = time.monotonic() + PATIENCE_S
+        while expected not in (lines := self.scrape(socket.AF_UNIX, str(self.host() / "metrics.sock"))):
+            self.assertLess(time.monotonic(), deadline, lines)
+            time.sleep(0.05)
+        received = [line for line in lines if line.startswith("slipway_agent_received_bytes_total ")]
+        self.assertGreaterEqual(int(received[0].split()[1]), DATA_BYTES)
+        port = int(re.search(r'metrics.listening port="(\d+)"', daemon.errors())[1])
+        self.assertIn(expected, self.scrape(socket.AF_INET, ("127.0.0.1", port)))
 
 
 if __name__ == "__main__":
