@@ -4,6 +4,13 @@
 #include "agent/io/file_ops.h"
 
 namespace slipway::agent {
+namespace {
+
+// The keeper of a hook dies with its daemon, but not at the same instant; it may hold the lock,
+// too.
+constexpr unsigned lock_patience_ms = 5'000;
+
+} // namespace
 
 Result<> run_daemon(const DaemonOptions& options, const std::stop_token& stop) {
     const HostLayout host{std::filesystem::absolute(options.config.root)};
@@ -11,7 +18,8 @@ Result<> run_daemon(const DaemonOptions& options, const std::stop_token& stop) {
     if (auto made = files.make_directory(host.root); !made) {
         return made;
     }
-    const auto lock = FileLock::acquire(host.root / "agent.lock", "slipway-agent run", 0);
+    const auto lock =
+        FileLock::acquire(host.root / "agent.lock", "slipway-agent run", lock_patience_ms);
     if (!lock) {
         return tl::unexpected(lock.error());
     }
