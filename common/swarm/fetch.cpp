@@ -19,7 +19,7 @@ constexpr std::size_t failed_pieces_max = 64;
 constexpr std::size_t packs_explained_max = 3;
 
 bool has_swarm(const FetchRequest& request) {
-    return !request.trackers.empty() || !request.peers.empty();
+    return request.assigned || !request.trackers.empty() || !request.peers.empty();
 }
 
 std::string explain(const FetchRequest& request, const Ledger& ledger) {
@@ -86,6 +86,10 @@ Result<> Fetch::prepare(const FetchRequest& request) {
         return tl::unexpected(layer.error());
     }
     auto* torrent = torrents_.find(request.pack);
+    // Counted from before anything is asked for: connected peers answer at once.
+    const auto before = torrent == nullptr ? Ledger::Counts{} : torrent->ledger->counts();
+    const auto banned_before =
+        torrent == nullptr ? std::set<std::string>{} : torrent->ledger->banned();
     if (torrent == nullptr) {
         auto have = take_stock(request.file, request.pack, *layer, stop_);
         if (!have) {
@@ -110,8 +114,8 @@ Result<> Fetch::prepare(const FetchRequest& request) {
     }
     jobs_.push_back({.request = &request,
                      .torrent = torrent,
-                     .before = torrent->ledger->counts(),
-                     .banned_before = torrent->ledger->banned()});
+                     .before = before,
+                     .banned_before = banned_before});
     return {};
 }
 
@@ -125,6 +129,7 @@ Result<> Fetch::watch() {
             return disk;
         }
         if (complete()) {
+            torrents_.assignments()->touch();
             std::vector<Torrent*> involved;
             involved.reserve(jobs_.size());
             for (const auto& job : jobs_) {
@@ -233,7 +238,7 @@ bool Fetch::hopeless(const Job& job) const {
         const auto name = peer.ip.find(':') == std::string::npos ? peer.ip : "[" + peer.ip + "]";
         return banned.contains(name + ":" + std::to_string(peer.port));
     };
-    return !banned.empty() && job.request->trackers.empty() &&
+    return !banned.empty() && !job.request->assigned && job.request->trackers.empty() &&
            std::ranges::all_of(job.request->peers, is_banned_peer) &&
            std::ranges::all_of(job.request->web_seeds,
                                [&](const std::string& url) { return banned.contains(url); });

@@ -25,6 +25,8 @@ namespace slipway::swarm {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+// Twice the second in which a peer is looked at.
+constexpr std::chrono::seconds stalled_after{2};
 
 std::string name_of(const lt::tcp::endpoint& endpoint) {
     std::string address = endpoint.address().to_string();
@@ -113,6 +115,8 @@ public:
             return false; // libtorrent looks whether the connection is closing, and drops the
                           // block.
         }
+        last_block_ = Clock::now();
+        asked_ -= asked_ > 0 ? 1 : 0;
         const auto piece = static_cast<std::size_t>(static_cast<int>(block.piece));
         ledger_->block_received(piece, static_cast<std::uint64_t>(block.length));
         const auto bytes = as_bytes({data.data(), static_cast<std::size_t>(data.size())});
@@ -121,7 +125,27 @@ public:
         return false;
     }
 
-    void tick() override { leave_if_refused(); }
+    void tick() override {
+        if (leave_if_refused() || asked_ == 0 || connection_.has_peer_choked()) {
+            return;
+        }
+        if (Clock::now() - last_block_ >= stalled_after) {
+            ledger_->note_stalled(name_);
+        }
+    }
+    void sent_request(const lt::peer_request& /*block*/) override {
+        if (asked_++ == 0) {
+            last_block_ = Clock::now();
+        }
+    }
+    bool on_reject(const lt::peer_request& /*block*/) override {
+        asked_ -= asked_ > 0 ? 1 : 0;
+        return false;
+    }
+    bool on_choke() override {
+        asked_ = 0;
+        return false;
+    }
 
     // A piece of several senders says nothing about one of them, but libtorrent takes two points of
     // trust from each and bans who lost seven: a good peer beside a bad one, too.
@@ -167,6 +191,8 @@ private:
     lt::peer_connection_handle connection_;
     std::string name_; ///< Address and the port that it listens on, as far as is known.
     bool guarded_ = false;
+    int asked_ = 0; ///< Blocks that it owes.
+    Clock::time_point last_block_;
 };
 
 class HashGuard final : public lt::torrent_plugin {

@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t notes_max = 24;
 constexpr std::size_t banned_max = 1024;
 constexpr int bans_of_address_max = 4;
+constexpr std::size_t stalled_max = 16; // What a call to a tracker may name.
 // What libtorrent may hold in memory for web seeds, because its queue for them has no end.
 constexpr std::uint64_t taken_bytes_max = 64ULL * 1024 * 1024;
 
@@ -53,6 +54,10 @@ std::uint64_t Ledger::want(const std::vector<ByteRange>& ranges) {
             wanted_[piece] = true;
         }
     }
+    ++wants_generation_;
+    if (lacking_ == 0) {
+        last_arrival_ = std::chrono::steady_clock::now();
+    }
     lacking_ = 0;
     std::uint64_t bytes = 0;
     for (std::size_t piece = 0; piece < grid_.count(); ++piece) {
@@ -67,6 +72,7 @@ std::uint64_t Ledger::want(const std::vector<ByteRange>& ranges) {
 void Ledger::want_nothing() {
     const std::lock_guard lock(mutex_);
     wanted_.assign(wanted_.size(), false);
+    ++wants_generation_;
     lacking_ = 0;
 }
 
@@ -77,6 +83,48 @@ std::vector<bool> Ledger::selection() const {
         result[piece] = result[piece] || wanted_[piece];
     }
     return result;
+}
+
+std::vector<bool> Ledger::lacking() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<bool> result(wanted_.size());
+    for (std::size_t piece = 0; piece < result.size(); ++piece) {
+        result[piece] = lacking(piece);
+    }
+    return result;
+}
+
+std::uint64_t Ledger::lacking_bytes() const {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t bytes = 0;
+    for (std::size_t piece = 0; lacking_ > 0 && piece < wanted_.size(); ++piece) {
+        bytes += lacking(piece) ? grid_.bytes(piece) : 0;
+    }
+    return bytes;
+}
+
+std::chrono::steady_clock::time_point Ledger::last_arrival() const {
+    const std::lock_guard lock(mutex_);
+    return last_arrival_;
+}
+
+void Ledger::note_stalled(const std::string& peer) {
+    const std::lock_guard lock(mutex_);
+    if (stalled_.size() < stalled_max) {
+        stalled_.insert(peer);
+    }
+}
+
+bool Ledger::has_stalled() const {
+    const std::lock_guard lock(mutex_);
+    return !stalled_.empty();
+}
+
+std::vector<std::string> Ledger::take_stalled() {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> taken(stalled_.begin(), stalled_.end());
+    stalled_.clear();
+    return taken;
 }
 
 bool Ledger::complete() const {
@@ -105,6 +153,7 @@ void Ledger::torrent_started() {
 void Ledger::block_received(std::size_t piece, std::uint64_t bytes) {
     const std::lock_guard lock(mutex_);
     counts_.received_bytes += bytes;
+    last_arrival_ = std::chrono::steady_clock::now();
     if (piece < touched_.size()) {
         touched_[piece] = true;
     }

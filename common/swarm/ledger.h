@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -55,6 +56,13 @@ public:
     void want_nothing();
     /// Pieces that are there or wanted.
     [[nodiscard]] std::vector<bool> selection() const;
+    /// Pieces that are wanted and not there.
+    [[nodiscard]] std::vector<bool> lacking() const;
+    [[nodiscard]] std::uint64_t lacking_bytes() const;
+    /// When a block came last; before the first one, when something was wanted first.
+    [[nodiscard]] std::chrono::steady_clock::time_point last_arrival() const;
+    /// Changes with every want() and want_nothing().
+    [[nodiscard]] std::uint64_t wants_generation() const { return wants_generation_; }
     [[nodiscard]] bool complete() const; ///< Every wanted piece is there.
     [[nodiscard]] bool started() const;  ///< libtorrent takes pieces.
     [[nodiscard]] Counts counts() const;
@@ -63,6 +71,12 @@ public:
     void block_received(std::size_t piece, std::uint64_t bytes);
     void piece_passed(std::size_t piece);
     void piece_failed(std::size_t piece);
+
+    /// Nothing comes from a peer that was asked for blocks. Those that were noted since the last
+    /// call are taken, banned ones among them.
+    void note_stalled(const std::string& peer);
+    [[nodiscard]] std::vector<std::string> take_stalled();
+    [[nodiscard]] bool has_stalled() const;
 
     /// Reserves wanted pieces for a web seed, `bytes_max` at most; untouched ones first. None while
     /// too much is reserved and not yet on the disk.
@@ -89,10 +103,13 @@ private:
     std::vector<bool> wanted_;
     std::vector<bool> touched_; ///< A peer sent a block of it.
     std::vector<bool> taken_;   ///< A web seed is asked for it.
+    std::atomic<std::uint64_t> wants_generation_ = 1;
     std::size_t lacking_ = 0;
     std::uint64_t taken_bytes_ = 0;
     bool started_ = false;
     Counts counts_;
+    std::chrono::steady_clock::time_point last_arrival_;
+    std::set<std::string> stalled_;
     std::map<std::string, std::string> notes_;
     std::set<std::string> banned_;
     std::map<std::string, int> bans_of_address_;

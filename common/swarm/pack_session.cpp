@@ -86,6 +86,10 @@ void PackSession::set_rates(std::uint64_t upload_bytes_per_s_max,
     state_->torrents->set_rates(upload_bytes_per_s_max, download_bytes_per_s_max);
 }
 
+std::shared_ptr<Assignments> PackSession::assignments() const {
+    return state_->torrents->assignments();
+}
+
 std::uint16_t PackSession::port() const {
     return state_->torrents->port();
 }

@@ -15,12 +15,16 @@
 
 namespace slipway::swarm {
 
+class Assignments;
+
 struct SessionOptions {
     std::string listen = "127.0.0.1:0";         ///< "IP:PORT"; port 0 takes a free one.
     std::uint64_t upload_bytes_per_s_max = 0;   ///< 0: no limit.
     std::uint64_t download_bytes_per_s_max = 0; ///< 0: no limit.
     int connections_max = 400;
     int upload_slots = 8; ///< Connections that are served at a time; a peer has one a pack.
+    /// A source shows each agent other pieces (spread.h); what it seeds is whole. Else an agent.
+    bool source = false;
     /// With it every swarm is an SSL torrent, and plain peers are not even listened for. Null:
     /// plain swarms, for loopback and trusted networks.
     std::shared_ptr<const SwarmTls> tls;
@@ -53,6 +57,7 @@ struct FetchRequest {
     std::vector<ByteRange> wanted;     ///< Only pieces that touch these are fetched.
     std::vector<std::string> trackers; ///< "http://host:port/announce"
     std::vector<PeerAddress> peers;
+    bool assigned = false;              ///< Peers come through PackSession::assignments(), too.
     std::vector<std::string> web_seeds; ///< URLs of the pack itself (BEP 19).
     /// With trackers or peers at hand, web seeds are used only after this time without progress.
     std::chrono::milliseconds web_seed_delay{3'000};
@@ -99,6 +104,8 @@ public:
     /// Changes the limits of the options. May be called while another thread fetches.
     void set_rates(std::uint64_t upload_bytes_per_s_max, std::uint64_t download_bytes_per_s_max);
 
+    /// By which another thread tells a tracker how its swarms stand, and brings peers to them.
+    [[nodiscard]] std::shared_ptr<Assignments> assignments() const;
     /// The port that was bound.
     [[nodiscard]] std::uint16_t port() const;
     /// Payload bytes sent to peers since start.

@@ -9,6 +9,8 @@
 #include <libtorrent/session.hpp>
 #include <libtorrent/settings_pack.hpp>
 
+#include "common/swarm/spread_plugin.h"
+
 namespace slipway::swarm {
 namespace {
 
@@ -78,6 +80,8 @@ void set_integers(Settings& settings, const SessionOptions& options) {
 lt::session_params session_params(const SessionOptions& options) {
     Settings settings;
     settings.set_str(Settings::user_agent, "slipway");
+    settings.set_str(Settings::peer_fingerprint,
+                     options.source ? source_fingerprint : agent_fingerprint);
     // 's': SSL peers only.
     settings.set_str(Settings::listen_interfaces, options.listen + (options.tls ? "s" : ""));
     const auto ip = options.listen.substr(0, options.listen.rfind(':'));
@@ -90,7 +94,10 @@ lt::session_params session_params(const SessionOptions& options) {
          {Settings::enable_dht, Settings::enable_lsd, Settings::enable_upnp,
           Settings::enable_natpmp, Settings::enable_incoming_utp, Settings::enable_outgoing_utp,
           Settings::enable_ip_notifier, Settings::rate_limit_ip_overhead, Settings::ssrf_mitigation,
-          Settings::listen_system_port_fallback, Settings::use_parole_mode}) {
+          Settings::listen_system_port_fallback, Settings::use_parole_mode,
+          // A source has nothing to show at the moment, a host wants the next pack in a moment:
+          // closing and calling again costs seconds.
+          Settings::close_redundant_connections}) {
         settings.set_bool(off, false);
     }
     // Several agents may share an address: tests, containers, network address translation.

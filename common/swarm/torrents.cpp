@@ -15,6 +15,7 @@
 #include "common/swarm/hash_guard.h"
 #include "common/swarm/metainfo.h"
 #include "common/swarm/session_settings.h"
+#include "common/swarm/spread_plugin.h"
 
 namespace slipway::swarm {
 namespace {
@@ -88,6 +89,23 @@ Result<> guarded(const std::string& attempt, Work&& work) {
     }
 }
 
+// BEP 52 truncates on the wire.
+std::string wire_hash(const Sha256Digest& info_hash) {
+    constexpr std::size_t digits = 40;
+    return info_hash.hex().substr(0, digits);
+}
+
+void connect_to(const lt::torrent_handle& torrent, const std::vector<PeerAddress>& peers) {
+    const auto asked = guarded("connect to peers", [&] {
+        for (const auto& peer : peers) {
+            if (const auto endpoint = endpoint_of(peer)) {
+                torrent.connect_peer(*endpoint);
+            }
+        }
+    });
+    (void)asked; // The torrent was removed meanwhile, and needs no peers.
+}
+
 } // namespace
 
 Result<lt::tcp::endpoint> endpoint_of(const PeerAddress& peer) {
@@ -117,8 +135,10 @@ void Torrents::set_rates(std::uint64_t upload_bytes_per_s_max,
 Result<> Torrents::listen(const SessionOptions& options) {
     const std::string attempt = "listen for BitTorrent peers on " + options.listen;
     tls_ = options.tls;
+    source_ = options.source;
     auto started = guarded(attempt, [&] {
         auto params = session_params(options);
+        params.extensions.push_back(make_spread_ticker(ticks_));
         if (tls_) {
             params.extensions.push_back(make_doorkeeper(door_));
         }
@@ -195,6 +215,12 @@ Result<Torrent*> Torrents::add(const TorrentSource& source, const Sha256Digest& 
         return tl::unexpected(started.error());
     }
     add_sources(place, {}, source.peers);
+    if (!source_) {
+        assignments_->enter(wire_hash(place.info_hash), place.ledger,
+                            [handle = place.handle](const std::vector<PeerAddress>& peers) {
+                                connect_to(handle, peers);
+                            });
+    }
     return &place;
 }
 
@@ -214,9 +240,14 @@ Result<> Torrents::start(Torrent& torrent, const TorrentSource& source,
                                            const lt::torrent_handle&, lt::client_data_t) {
             return make_hash_guard(known, sent);
         });
+        params.extensions.emplace_back(
+            [known = torrent.ledger, ticks = ticks_, is_source = source_](const lt::torrent_handle&,
+                                                                          lt::client_data_t) {
+                return is_source ? make_spreading_source(known->grid().count(), ticks)
+                                 : make_spread_receiver(known, ticks);
+            });
         if (membership) {
-            constexpr std::size_t digits = 40; // BEP 52 truncates on the wire.
-            const Gate gate{tls_, authority, torrent.info_hash.hex().substr(0, digits)};
+            const Gate gate{tls_, authority, wire_hash(torrent.info_hash)};
             params.extensions.emplace_back(
                 [gate, &gated, door = door_,
                  peers = torrent.peers](const lt::torrent_handle& handle, lt::client_data_t) {
@@ -303,6 +334,7 @@ Result<> Torrents::remove(const PackId& pack) {
 
 Result<> Torrents::leave(const SwarmId& swarm) {
     const auto handle = torrents_.at(swarm).handle;
+    assignments_->leave(wire_hash(torrents_.at(swarm).info_hash));
     const std::string attempt = "stop sharing pack " + swarm.pack.name();
     auto asked = guarded(attempt, [&] { session_->remove_torrent(handle); });
     swarms_.erase(handle);
@@ -322,6 +354,7 @@ Result<> Torrents::leave(const SwarmId& swarm) {
 }
 
 void Torrents::follow_ledger(Torrent& torrent) {
+    assignments_->touch();
     const auto done = guarded(
         "select pieces", [&] { torrent.handle.prioritize_pieces(priorities(*torrent.ledger)); });
     assert(done); // The handle is valid as long as the torrent is in the map.

@@ -11,9 +11,11 @@
 #include <libtorrent/session.hpp>
 #include <libtorrent/torrent_handle.hpp>
 
+#include "common/swarm/assignments.h"
 #include "common/swarm/doorkeeper.h"
 #include "common/swarm/ledger.h"
 #include "common/swarm/pack_session.h"
+#include "common/swarm/spread_plugin.h"
 
 namespace slipway::swarm {
 
@@ -81,6 +83,7 @@ public:
     void pump();
 
     [[nodiscard]] std::shared_ptr<Signal> signal() const { return signal_; }
+    [[nodiscard]] std::shared_ptr<Assignments> assignments() const { return assignments_; }
     [[nodiscard]] std::uint16_t port() const { return port_; }
     [[nodiscard]] std::uint64_t uploaded_bytes() const { return *uploaded_bytes_; }
 
@@ -101,6 +104,8 @@ private:
         std::make_shared<std::atomic<std::uint64_t>>(0);
     std::unique_ptr<lt::session> session_;
     std::shared_ptr<const SwarmTls> tls_; ///< Null: plain swarms.
+    std::shared_ptr<Assignments> assignments_ = std::make_shared<Assignments>();
+    std::shared_ptr<SpreadTicks> ticks_ = make_spread_ticks();
     std::shared_ptr<Door> door_ = std::make_shared<Door>();
     std::map<SwarmId, Torrent> torrents_;
     std::map<lt::torrent_handle, SwarmId> swarms_;
@@ -109,6 +114,7 @@ private:
     std::set<lt::torrent_handle> flushed_;
     std::optional<std::string> listen_error_;
     std::uint16_t port_ = 0;
+    bool source_ = false; ///< As SessionOptions say.
 };
 
 /// Tracker URL or peer as libtorrent takes it. Error: Errc::usage.
