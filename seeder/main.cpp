@@ -25,6 +25,10 @@
 namespace slipway::seeder {
 namespace {
 
+// Twice the first tier of a swarm (GraphOptions): whom the tracker sent is served, so that what a
+// host was shown does not wait for its turn.
+constexpr int upload_slots = 16;
+
 struct Options {
     config::Source config{.file = {}, .set = {}, .variables = "SLIPWAY_SEEDER_", .check = false};
     std::filesystem::path repository;
@@ -33,6 +37,7 @@ struct Options {
     std::string listen = "127.0.0.1:7070";
     std::uint16_t bittorrent_port = 0;
     std::string region;
+    std::vector<std::string> zones;
     std::uint64_t upload_bytes_per_s_max = 0;
     tls::TlsFiles tls;
     bool open = false;
@@ -87,6 +92,20 @@ SwarmHash swarm_hash(const Sha256Digest& info_hash) {
     return out;
 }
 
+std::string wire_digits(const Sha256Digest& info_hash) {
+    return info_hash.hex().substr(0, SwarmHash{}.size() * 2);
+}
+
+Result<ZoneMap> zone_map(const Options& options) {
+    ZoneMap zones(options.region);
+    for (const auto& line : options.zones) {
+        if (auto added = zones.add(line); !added) {
+            return tl::unexpected(added.error());
+        }
+    }
+    return zones;
+}
+
 MetadataRenewalOptions renewal_options(const Options& options) {
     MetadataRenewalOptions renewal{
         .repository = options.repository, .keys = {}, .now = std::chrono::system_clock::now};
@@ -137,6 +156,7 @@ Result<> fill_from_config(const CLI::App& flags, Options& options) {
     fill("--listen", options.listen, config.listen);
     fill("--bt-port", options.bittorrent_port, config.bittorrent_port);
     fill("--region", options.region, config.region);
+    fill("--zone", options.zones, config.zones);
     fill("--upload-limit", options.upload_bytes_per_s_max, config.upload_bytes_per_s_max);
     fill("--open", options.open, config.open);
     fill("--json", options.json, config.json);
@@ -164,6 +184,8 @@ Result<> run(const Options& options) {
     }
     swarm::SessionOptions swarms;
     swarms.listen = http::host_port(address->ip, options.bittorrent_port);
+    swarms.source = true;
+    swarms.upload_slots = upload_slots;
     swarms.upload_bytes_per_s_max = options.upload_bytes_per_s_max;
     std::shared_ptr<swarm::TlsWatch> tls_watch;
     if (options.tls.given()) {
@@ -181,13 +203,18 @@ Result<> run(const Options& options) {
     net::io_context io{1};
     net::thread_pool pool{4};
     Tracker tracker(TrackerOptions{}, std::random_device{}());
+    auto zones = zone_map(options);
+    if (!zones) {
+        return tl::unexpected(zones.error());
+    }
+    Assigner assigner(AssignerOptions{}, std::move(*zones), std::random_device{}());
     SeederMetrics metrics;
     HttpServer server({.repository = options.repository,
                        .region = options.region,
                        .bittorrent_port = (*session)->port(),
                        .http = {.credentials = std::move(*credentials)},
                        .metrics_text = [&] { return metrics.text((*session)->uploaded_bytes()); }},
-                      tracker, metrics, pool);
+                      tracker, assigner, metrics, pool);
     if (auto listening = server.listen(io, *address); !listening) {
         return listening;
     }
@@ -195,11 +222,13 @@ Result<> run(const Options& options) {
                     {.joined =
                          [&](const auto& swarm) {
                              tracker.add_swarm(swarm_hash(swarm));
+                             assigner.add_swarm(wire_digits(swarm));
                              metrics.pack_shared();
                          },
                      .left =
                          [&](const auto& swarm) {
                              tracker.remove_swarm(swarm_hash(swarm));
+                             assigner.remove_swarm(wire_digits(swarm));
                              metrics.pack_removed();
                          }});
     if (auto scanned = watch.scan_now(); !scanned) {
@@ -263,6 +292,9 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     run_command->add_option("--region", options.region,
                             "Name of the region that this seeder serves");
+    run_command->add_option("--zone", options.zones,
+                            "Where hosts are that do not say it: ADDRESS/PREFIX=[REGION/]ZONE; may "
+                            "be repeated");
     run_command
         ->add_option("--upload-limit", options.upload_bytes_per_s_max,
                      "Bytes a second that BitTorrent may send; 0: no limit")

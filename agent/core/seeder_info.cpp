@@ -33,7 +33,8 @@ Result<SeederInfo> decode_seeder_info(ByteSpan text, std::string_view what) {
             }
             const auto region = value.value("region", json());
             return SeederInfo{region.is_string() ? region.get<std::string>() : "", ip,
-                              static_cast<std::uint16_t>(port)};
+                              static_cast<std::uint16_t>(port),
+                              value.value("assigns", json()) == true};
         });
 }
 

@@ -10,11 +10,12 @@
 namespace slipway::agent {
 
 /// What a seeder says about itself at GET /v1/seeder:
-/// {"version":1,"region":"eu","bittorrent":{"ip":"192.0.2.1","port":6881}}
+/// {"version":1,"region":"eu","assigns":true,"bittorrent":{"ip":"192.0.2.1","port":6881}}
 struct SeederInfo {
     std::string region;
     std::string bittorrent_ip;
     std::uint16_t bittorrent_port = 0;
+    bool assigns = false; ///< Its tracker assigns peers: POST /v1/swarms.
     bool operator==(const SeederInfo&) const = default;
 };
 inline constexpr std::size_t seeder_info_bytes_max = 16 * 1024;

@@ -208,12 +208,41 @@ swarm::FetchRequest PackFetcher::request_for(const Known& known,
             continue;
         }
         request.web_seeds.push_back(join_url(seeder.address, layout::pack_path(known.file.id)));
-        if (seeder.info) {
+        if (seeder.info && &seeder == assigning()) {
+            request.assigned = true;
+        } else if (seeder.info) {
             request.trackers.push_back(join_url(seeder.address, "announce"));
             request.peers.push_back({seeder.info->bittorrent_ip, seeder.info->bittorrent_port});
         }
     }
     return request;
+}
+
+// The first seeder that assigns peers does so for this host; others are sources as they always
+// were.
+const Seeder* PackFetcher::assigning() const {
+    const auto found = std::ranges::find_if(
+        seeders_, [](const Seeder& seeder) { return seeder.info && seeder.info->assigns; });
+    return found == seeders_.end() ? nullptr : &*found;
+}
+
+// A seeder that was started again may share at another port.
+void PackFetcher::call_seeder() {
+    const auto* const seeder = assigning();
+    const bool called = seeder != nullptr && caller_ &&
+                        caller_->calls(seeder->address, {seeder->info->bittorrent_ip,
+                                                         seeder->info->bittorrent_port});
+    if (seeder != nullptr && !called) {
+        const SwarmCallerOptions options{
+            .url = seeder->address,
+            .source = {seeder->info->bittorrent_ip, seeder->info->bittorrent_port},
+            .port = session_->port(),
+            .zone = options_.zone,
+            .region = options_.region,
+            .tls = options_.tls};
+        caller_.reset(); // Two at a time would listen to one session.
+        caller_ = std::make_unique<SwarmCaller>(options, session_->assignments());
+    }
 }
 
 Result<> PackFetcher::start_session() {
@@ -241,6 +270,7 @@ Result<> PackFetcher::fetch_over_network(std::vector<swarm::FetchRequest> reques
     if (auto started = start_session(); !started) {
         return started;
     }
+    call_seeder();
     return session_
         ->fetch(
             std::move(requests), options_.patience,

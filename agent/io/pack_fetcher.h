@@ -14,6 +14,7 @@
 #include "agent/io/host_layout.h"
 #include "agent/io/pack_files.h"
 #include "agent/io/pack_source.h"
+#include "agent/io/swarm_caller.h"
 #include "common/repository/reader.h"
 #include "common/swarm/pack_session.h"
 #include "common/swarm/tls_watch.h"
@@ -31,6 +32,8 @@ struct FetcherOptions {
     std::string listen; ///< "IP:PORT" for peers; empty: loopback if all seeders are, else any.
     std::chrono::milliseconds patience{30'000}; ///< Without any progress.
     std::shared_ptr<HttpTls> tls; ///< For https seeders; none: the system's authorities.
+    std::string zone;             ///< What the seeder is told of where this host is; empty: it
+    std::string region;           ///< knows by the address, or it makes no difference.
     std::shared_ptr<swarm::TlsWatch> swarm_tls; ///< With it swarms are SSL torrents.
 };
 
@@ -93,6 +96,8 @@ private:
     [[nodiscard]] Result<PackFile> load_metainfo(const PackId& id);
     void ask_seeders(std::stop_token stop);
     [[nodiscard]] Result<> start_session();
+    [[nodiscard]] const Seeder* assigning() const;
+    void call_seeder();
     [[nodiscard]] swarm::FetchRequest request_for(const Known& known,
                                                   const std::vector<Range>& wanted) const;
     [[nodiscard]] Result<> copy_from_directories(PackFile& pack, std::vector<Range>& missing,
@@ -108,6 +113,7 @@ private:
     bool asked_ = false;
     std::map<PackId, Known> known_;
     std::unique_ptr<swarm::PackSession> session_;
+    std::unique_ptr<SwarmCaller> caller_; ///< Uses the session's swarms.
     FetchTotals totals_;
     std::map<PackId, Shared> shared_; ///< What the session holds to be on the disk.
     std::mutex rates_mutex_;          ///< Of the start of the session, and of:

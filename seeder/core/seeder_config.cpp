@@ -12,6 +12,7 @@ SeederConfig read_seeder_config(config::Table& table) {
     table.take("listen", config.listen);
     table.take_count("bittorrent_port", config.bittorrent_port, 0, 65'535);
     table.take("region", config.region);
+    table.take("zones", config.zones);
     table.take_count("upload_bytes_per_s_max", config.upload_bytes_per_s_max, 0,
                      std::int64_t{1} << 50U);
     table.take("open", config.open);

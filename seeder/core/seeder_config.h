@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "common/config/document.h"
 
@@ -15,6 +16,7 @@ struct SeederConfig {
     std::string listen = "127.0.0.1:7070";
     std::uint16_t bittorrent_port = 0;
     std::string region;
+    std::vector<std::string> zones; ///< "10.1.0.0/16=eu/eu-1a"
     std::uint64_t upload_bytes_per_s_max = 0;
     bool open = false;
     bool json = false;

@@ -11,20 +11,12 @@
 #include "common/core/errc.h"
 #include "common/io/blocking.h"
 #include "common/metrics/metrics.h"
+#include "seeder/io/address_bytes.h"
 
 namespace slipway::seeder {
 namespace {
 
 constexpr std::size_t send_bytes = 256UL * 1024;
-
-std::vector<std::uint8_t> address_bytes(const net::ip::address& address) {
-    if (address.is_v4()) {
-        const auto bytes = address.to_v4().to_bytes();
-        return {bytes.begin(), bytes.end()};
-    }
-    const auto bytes = address.to_v6().to_bytes();
-    return {bytes.begin(), bytes.end()};
-}
 
 // RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS (openat2(2)): whatever the path says and whatever stands
 // in the repository, nothing outside it is opened.
@@ -48,7 +40,9 @@ Action action_of(std::string_view path) {
     if (path.starts_with("/v1/push/")) {
         return Action::push_release;
     }
-    return path == "/announce" || path == "/scrape" ? Action::announce : Action::read_repository;
+    return path == "/announce" || path == "/scrape" || path == "/v1/swarms"
+               ? Action::announce
+               : Action::read_repository;
 }
 
 } // namespace
@@ -71,6 +65,7 @@ std::string Answer::announce(std::string_view query) {
 std::string Answer::describe_seeder() const {
     const nlohmann::json description = {{"version", 1},
                                         {"region", shared_.options.region},
+                                        {"assigns", true},
                                         {"bittorrent",
                                          {{"ip", request_.local.address().to_string()},
                                           {"port", shared_.options.bittorrent_port}}}};
@@ -88,6 +83,9 @@ net::awaitable<void> Answer::run() {
     }
     if (path.starts_with("/v1/push/")) {
         co_return co_await answer_push();
+    }
+    if (path == "/v1/swarms" && request_.method == "POST") {
+        co_return co_await shared_.desk.answer(exchange_);
     }
     if (request_.method != "GET" && request_.method != "HEAD") {
         co_return co_await send_text(405, "text/plain", "only GET and HEAD are answered here\n");

@@ -27,9 +27,9 @@ http::Handler answering(std::shared_ptr<HttpServer::Shared> shared) {
 
 } // namespace
 
-HttpServer::HttpServer(HttpServerOptions options, Tracker& tracker, SeederMetrics& metrics,
-                       net::thread_pool& pool)
-    : shared_(std::make_shared<Shared>(std::move(options), tracker, metrics, pool)),
+HttpServer::HttpServer(HttpServerOptions options, Tracker& tracker, Assigner& assigner,
+                       SeederMetrics& metrics, net::thread_pool& pool)
+    : shared_(std::make_shared<Shared>(std::move(options), tracker, assigner, metrics, pool)),
       server_(counted(shared_->options.http, metrics), answering(shared_)) {}
 
 Result<> HttpServer::listen(net::io_context& io, const http::ListenAddress& address) {

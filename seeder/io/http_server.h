@@ -8,6 +8,7 @@
 
 #include "common/http/server.h"
 #include "common/io/asio.h"
+#include "seeder/core/assigner.h"
 #include "seeder/core/http_rules.h"
 #include "seeder/core/tracker.h"
 #include "seeder/io/seeder_metrics.h"
@@ -25,18 +26,19 @@ struct HttpServerOptions {
 };
 
 /// Serves a repository over HTTP/1.1: files of the layout with ranges, `/announce` and `/scrape` of
-/// the tracker, `/v1/seeder` (what this seeder is, JSON), `/metrics` and `/healthz`.
+/// the tracker, `/v1/swarms` (agents' calls, common/api/swarm.h), `/v1/seeder` (what this seeder
+/// is, JSON), `/metrics` and `/healthz`.
 ///
 /// With credentials publishers may push (docs/transport.md), and it speaks TLS 1.3 only, and
 /// whoever has no certificate of the fleet is not answered at all, `/healthz` included. What each
 /// role may ask is authorize()'s to say; a wrong role gets 403 and the reason.
 ///
-/// Threads: everything runs on the io thread; files are read on `pool`. `tracker` is used on the io
-/// thread only; it, `metrics` and `pool` must outlive the coroutine.
+/// Threads: everything runs on the io thread; files are read on `pool`. `tracker` and `assigner`
+/// are used on the io thread only; they, `metrics` and `pool` must outlive the coroutine.
 class HttpServer {
 public:
-    HttpServer(HttpServerOptions options, Tracker& tracker, SeederMetrics& metrics,
-               net::thread_pool& pool);
+    HttpServer(HttpServerOptions options, Tracker& tracker, Assigner& assigner,
+               SeederMetrics& metrics, net::thread_pool& pool);
 
     /// Binds. Errors: the errno of bind(2), naming the address.
     [[nodiscard]] Result<> listen(net::io_context& io, const http::ListenAddress& address);

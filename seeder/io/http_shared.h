@@ -9,6 +9,7 @@
 #include "common/io/file_ops.h"
 #include "seeder/io/http_server.h"
 #include "seeder/io/push_store.h"
+#include "seeder/io/swarm_desk.h"
 
 namespace slipway::seeder {
 
@@ -21,9 +22,10 @@ struct PushDesk {
 };
 
 struct HttpServer::Shared {
-    Shared(HttpServerOptions given, Tracker& tracker_used, SeederMetrics& metrics_used,
-           net::thread_pool& pool_used)
+    Shared(HttpServerOptions given, Tracker& tracker_used, Assigner& assigner,
+           SeederMetrics& metrics_used, net::thread_pool& pool_used)
         : options(std::move(given)), tracker(tracker_used), metrics(metrics_used), pool(pool_used),
+          desk(assigner, tracker_used),
           pushes{PushStore(options.repository), options.push_uploads_max} {}
 
     HttpServerOptions options;
@@ -31,6 +33,7 @@ struct HttpServer::Shared {
     SeederMetrics& metrics;
     net::thread_pool& pool;
     Fd directory;
+    SwarmDesk desk;
     PushDesk pushes;
 };
 

@@ -11,7 +11,7 @@ import os
 import subprocess
 
 # Of a switch port or a network card: what waits behind the shaper, in time at the link's rate.
-QUEUE_MS = 60
+QUEUE_MS = 200
 BURST_BYTES = 64 * 1024
 
 
@@ -103,6 +103,13 @@ class Network:
         out = subprocess.run(["ip", "netns", "exec", self.switch, "cat", f"/sys/class/net/{device}/statistics/{name}"],
                              check=True, stdout=subprocess.PIPE, text=True)
         return int(out.stdout)
+
+    def counters(self, ports):
+        """What came from and went to each host so far."""
+        files = [f"/sys/class/net/{port}/statistics/{name}" for port in ports for name in ("rx_bytes", "tx_bytes")]
+        out = subprocess.run(["ip", "netns", "exec", self.switch, "cat", *files], check=True, stdout=subprocess.PIPE, text=True)
+        numbers = list(map(int, out.stdout.split()))
+        return list(zip(numbers[::2], numbers[1::2]))
 
     def __exit__(self, *_):
         names = [self.switch, *(h.namespace for h in self.all_hosts())]
