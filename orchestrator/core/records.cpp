@@ -185,6 +185,7 @@ public:
             object_[name] = json(value);
         }
     }
+    void operator()(const char* name, std::uint32_t& value) { object_[name] = value; }
     void operator()(const char* name, GateVerdict& value) { object_[name] = json(value); }
     void operator()(const char* name, Phase& value) { object_[name] = json(value); }
     void operator()(const char* name, HostStep& value) { object_[name] = json(value); }
