@@ -30,6 +30,14 @@ Result<Tree> read_tree(ByteSpan index, std::string_view what) {
         });
 }
 
+std::size_t chunks_of(const Tree& tree) {
+    std::size_t count = 0;
+    for (const auto number : tree.files) {
+        count += tree.entries[number].chunks.size();
+    }
+    return count;
+}
+
 ChunkRef chunk_of(const IndexEntry& entry, std::size_t i) {
     return {ChunkKey::of(entry.chunks[i]), chunk_length(entry.bytes, i)};
 }

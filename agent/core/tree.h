@@ -31,6 +31,9 @@ struct Tree {
 /// Chunk number `i` of a file entry.
 [[nodiscard]] ChunkRef chunk_of(const IndexEntry& entry, std::size_t i);
 
+/// Of all files.
+[[nodiscard]] std::size_t chunks_of(const Tree& tree);
+
 /// Stands for a file's content: equal contents have equal keys.
 [[nodiscard]] ChunkKey content_key(const IndexEntry& entry);
 

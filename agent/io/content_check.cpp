@@ -49,20 +49,12 @@ void drop_from_cache(int fd, std::uint64_t offset, std::uint64_t bytes) {
     (void)::posix_fadvise(fd, begin, length, POSIX_FADV_DONTNEED);
 }
 
-} // namespace
-
-std::string cannot(const char* what) {
-    return errno == ENOENT
-               ? "is missing"
-               : std::string("cannot be ") + what + ": " + std::generic_category().message(errno);
-}
-
-std::string wrong_content(int fd, bool direct, const Tree& tree, FileChunk at) {
-    thread_local Sha256 hash;
-    const auto& entry = tree.entries[at.file];
+// Reads a chunk, and gives its bytes to `take` in pieces. What was wrong, in words.
+template <typename Take>
+std::string read_chunk(int fd, bool direct, const Tree& tree, FileChunk at, Take& take) {
     auto* const buffer = worker_buffer();
     auto offset = at.chunk * chunk_bytes_max;
-    auto left = chunk_length(entry.bytes, at.chunk);
+    auto left = chunk_length(tree.entries[at.file].bytes, at.chunk);
     while (left > 0) {
         auto length = std::min<std::uint64_t>(left, direct ? direct_bytes : cached_bytes);
         if (direct) {
@@ -70,24 +62,25 @@ std::string wrong_content(int fd, bool direct, const Tree& tree, FileChunk at) {
         }
         const auto got = ::pread(fd, buffer, length, static_cast<off_t>(offset));
         if (got <= 0) {
-            (void)hash.finish();
             return got < 0 ? cannot("read") : "is shorter than it was";
         }
         const auto used = std::min(left, static_cast<std::uint64_t>(got));
-        hash.update(ByteSpan(buffer, used));
+        take(ByteSpan(buffer, used));
         offset += used;
         left -= used;
     }
-    return hash.finish() == entry.chunks[at.chunk] ? "" : "content differs";
+    return "";
 }
 
-std::string wrong_content(int parent, const char* name, const Tree& tree, FileChunk at,
-                          ReadFrom from) {
+template <typename Take>
+std::string read_chunk(int parent, const char* name, const Tree& tree, FileChunk at, ReadFrom from,
+                       Take take) {
     if (from == ReadFrom::disk) {
         errno = 0;
         const Fd direct(open_for_reading(parent, name, O_DIRECT));
-        auto wrong = direct ? wrong_content(direct.get(), true, tree, at) : cannot_be_opened();
-        if (wrong.empty() || errno != EINVAL) { // EINVAL: the file system cannot.
+        auto wrong = direct ? read_chunk(direct.get(), true, tree, at, take) : cannot_be_opened();
+        // EINVAL: the file system cannot, and says so before the first byte.
+        if (wrong.empty() || errno != EINVAL) {
             return wrong;
         }
     }
@@ -99,7 +92,59 @@ std::string wrong_content(int parent, const char* name, const Tree& tree, FileCh
         drop_from_cache(fd.get(), at.chunk * chunk_bytes_max,
                         chunk_length(tree.entries[at.file].bytes, at.chunk));
     }
-    return wrong_content(fd.get(), false, tree, at);
+    return read_chunk(fd.get(), false, tree, at, take);
+}
+
+std::string compared(std::string wrong, Sha256& hash, const Tree& tree, FileChunk at) {
+    const auto digest = hash.finish(); // Always: the next use begins anew.
+    if (!wrong.empty()) {
+        return wrong;
+    }
+    return digest == tree.entries[at.file].chunks[at.chunk] ? "" : "content differs";
+}
+
+} // namespace
+
+std::string cannot(const char* what) {
+    return errno == ENOENT
+               ? "is missing"
+               : std::string("cannot be ") + what + ": " + std::generic_category().message(errno);
+}
+
+std::string wrong_content(int fd, bool direct, const Tree& tree, FileChunk at) {
+    thread_local Sha256 hash;
+    const auto take = [&](ByteSpan bytes) { hash.update(bytes); };
+    return compared(read_chunk(fd, direct, tree, at, take), hash, tree, at);
+}
+
+std::string wrong_content(int parent, const char* name, const Tree& tree, FileChunk at,
+                          ReadFrom from) {
+    thread_local Sha256 hash;
+    const auto take = [&](ByteSpan bytes) { hash.update(bytes); };
+    return compared(read_chunk(parent, name, tree, at, from, take), hash, tree, at);
+}
+
+CheckedContent check_content(int parent, const char* name, const Tree& tree, FileChunk at,
+                             ReadFrom from, Sealing& sealing, const Seal& known,
+                             const SealNonce& nonce) {
+    const auto& digest = tree.entries[at.file].chunks[at.chunk];
+    if (known.is_there()) {
+        sealing.begin(known.nonce, digest);
+        const auto wrong = read_chunk(parent, name, tree, at, from,
+                                      [&](ByteSpan bytes) { sealing.update(bytes); });
+        if (sealing.end() == known && wrong.empty()) {
+            return {"", known};
+        }
+    }
+    thread_local Sha256 hash;
+    sealing.begin(nonce, digest);
+    auto wrong = read_chunk(parent, name, tree, at, from, [&](ByteSpan bytes) {
+        hash.update(bytes);
+        sealing.update(bytes);
+    });
+    const auto seal = sealing.end();
+    wrong = compared(std::move(wrong), hash, tree, at);
+    return {wrong, wrong.empty() ? seal : Seal{}}; // Wrong bytes must never have one.
 }
 
 } // namespace slipway::agent

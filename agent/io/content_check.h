@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "agent/core/seal.h"
 #include "agent/core/tree.h"
 
 namespace slipway::agent {
@@ -26,7 +27,18 @@ struct FileChunk {
 [[nodiscard]] std::string wrong_content(int parent, const char* name, const Tree& tree,
                                         FileChunk at, ReadFrom from);
 
-/// The same for a file that is open. `direct`: it was opened with O_DIRECT.
+/// What reading a chunk gave.
+struct CheckedContent {
+    std::string wrong; ///< As of wrong_content().
+    Seal seal;         ///< Of these bytes; none if something is wrong.
+};
+/// The same with seals. Bytes that fit `known` are right, and SHA-256 is not asked; else (`known`
+/// is not there, or does not fit) it decides, and a new seal is made with `nonce`.
+[[nodiscard]] CheckedContent check_content(int parent, const char* name, const Tree& tree,
+                                           FileChunk at, ReadFrom from, Sealing& sealing,
+                                           const Seal& known, const SealNonce& nonce);
+
+/// The same as wrong_content() for a file that is open. `direct`: it was opened with O_DIRECT.
 [[nodiscard]] std::string wrong_content(int fd, bool direct, const Tree& tree, FileChunk at);
 
 /// "is missing", or what errno says of it: "cannot be read: Input/output error".

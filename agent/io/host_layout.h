@@ -14,10 +14,11 @@ namespace slipway::agent {
 ///     current -> releases/<id>     what runs; switched by one rename(2)
 ///     previous -> releases/<id>    what a rollback leads to
 ///     releases/<id>/               read-only tree
-///     records/<id>/                manifest.json, index, packmap, release.json
+///     records/<id>/                manifest.json, index, packmap, release.json, seals
 ///     staging/                     what is being built; swept by every run
 ///     state.json, lock
 ///     spare                        blocks for a rollback when the disk is full
+///     seal.key                     under which the files of its releases are sealed
 struct ServicePaths {
     std::string name;
     std::filesystem::path directory;
@@ -30,6 +31,7 @@ struct ServicePaths {
     [[nodiscard]] std::filesystem::path state() const { return directory / "state.json"; }
     [[nodiscard]] std::filesystem::path spare() const { return directory / "spare"; }
     [[nodiscard]] std::filesystem::path lock() const { return directory / "lock"; }
+    [[nodiscard]] std::filesystem::path seal_key() const { return directory / "seal.key"; }
     [[nodiscard]] std::filesystem::path release(const ReleaseId& id) const {
         return releases() / id.text;
     }
@@ -44,6 +46,7 @@ inline constexpr const char* manifest = "manifest.json";
 inline constexpr const char* index = "index";
 inline constexpr const char* pack_map = "packmap";
 inline constexpr const char* release = "release.json";
+inline constexpr const char* seals = "seals"; ///< Of each chunk, in the index's order.
 } // namespace record_file
 
 /// Files of a host below its state directory ROOT.

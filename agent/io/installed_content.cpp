@@ -7,6 +7,15 @@
 
 namespace slipway::agent {
 namespace fs = std::filesystem;
+namespace {
+
+// None if they are missing or damaged: the files are then compared by SHA-256.
+std::vector<Seal> read_seals(const fs::path& record, std::size_t count) {
+    const auto bytes = read_file(record / record_file::seals, seals_bytes(count));
+    return bytes ? decode_seals(*bytes, count).value_or(std::vector<Seal>{}) : std::vector<Seal>{};
+}
+
+} // namespace
 
 Result<MappedFile> ChunkPlace::map() const {
     return open_file(file, O_RDONLY | O_NOFOLLOW).and_then([&](const Fd& fd) -> Result<MappedFile> {
@@ -50,9 +59,11 @@ void InstalledContent::add_release(const ReleaseStore& store, const ReleaseId& i
         return;
     }
     const auto root = static_cast<std::uint32_t>(roots_.size());
-    roots_.push_back(store.paths().release(id));
+    roots_.push_back({store.paths().release(id), read_seals(record, chunks_of(*tree))});
+    std::size_t seal = 0;
     for (const auto number : tree->files) {
-        add_file(root, tree->entries[number]);
+        add_file(root, tree->entries[number], seal);
+        seal += tree->entries[number].chunks.size();
     }
     // An index is a chunk too: the next release's is often a patch against it.
     if (!index->bytes().empty() && index->bytes().size() <= chunk_bytes_max) {
@@ -60,17 +71,18 @@ void InstalledContent::add_release(const ReleaseStore& store, const ReleaseId& i
         entry.path = record_file::index;
         entry.bytes = index->bytes().size();
         entry.chunks = {sha256(index->bytes())};
-        roots_.push_back(record);
-        add_file(root + 1, entry);
+        roots_.push_back({record, {}});
+        add_file(root + 1, entry, 0);
     }
 }
 
-void InstalledContent::add_file(std::uint32_t root, const IndexEntry& entry) {
+void InstalledContent::add_file(std::uint32_t root, const IndexEntry& entry,
+                                std::size_t first_seal) {
     if (entry.chunks.empty()) {
         return;
     }
     const auto number = static_cast<std::uint32_t>(files_.size());
-    files_.push_back({root, installed_mode(entry), entry.bytes, entry.path});
+    files_.push_back({root, installed_mode(entry), entry.bytes, entry.path, first_seal});
     by_content_.emplace(content_key(entry), number);
     for (std::uint32_t i = 0; i < entry.chunks.size(); ++i) {
         const auto key = ChunkKey::of(entry.chunks[i]);
@@ -95,7 +107,10 @@ std::optional<InstalledContent::Match> InstalledContent::find_file(const IndexEn
         const bool same_mode = file.mode == installed_mode(entry);
         // The same path is what the release before had: its mode and neighbours are alike.
         if (!found || (same_mode && (!found->same_mode || file.path == entry.path))) {
-            found = Match{roots_[file.root] / file.path, same_mode};
+            const auto& seals = roots_[file.root].seals;
+            found = Match{path_of(file), same_mode,
+                          std::span(seals).subspan(seals.empty() ? 0 : file.first_seal,
+                                                   seals.empty() ? 0 : entry.chunks.size())};
         }
     }
     return found;
@@ -107,7 +122,7 @@ std::optional<ChunkPlace> InstalledContent::find_chunk(const ChunkKey& key) cons
         return std::nullopt;
     }
     const auto& file = files_[at->second.file];
-    return ChunkPlace{roots_[file.root] / file.path, at->second.number * chunk_bytes_max,
+    return ChunkPlace{path_of(file), at->second.number * chunk_bytes_max,
                       chunk_length(file.bytes, at->second.number)};
 }
 

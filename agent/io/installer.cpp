@@ -8,6 +8,7 @@
 #include "agent/io/artifact_packs.h"
 #include "agent/io/block_decoder.h"
 #include "agent/io/read_back.h"
+#include "agent/io/seal_key.h"
 #include "agent/io/tree_verifier.h"
 #include "common/core/errc.h"
 #include "common/io/file_ops.h"
@@ -182,13 +183,14 @@ private:
             .and_then([&](std::unique_ptr<TreeBuilder> builder) {
                 builder_ = std::move(builder);
                 decoder_.emplace(*builder_, installed_, staging / "scratch");
-                return ReadBack::start(staging / "tree", tree_, progress_);
+                return service_seal_key(store_.paths());
+            })
+            .and_then([&](const SealKey& key) {
+                return ReadBack::start(staging / "tree", tree_, key, progress_);
             })
             .and_then([&](std::unique_ptr<ReadBack> read_back) {
                 read_back_ = std::move(read_back);
-                builder_->on_placed([&](const PlacedChunk& placed) {
-                    read_back_->add({placed.file, placed.chunk}, placed.is_new);
-                });
+                builder_->on_placed([&](const PlacedChunk& placed) { read_back_->add(placed); });
                 return phase("plan", 0, [&] { return plan(); });
             })
             .and_then([&] { return phase("reserve", 0, [&] { return reserve(); }); });
@@ -327,29 +329,22 @@ private:
 
     // Durable by the syncfs that follows.
     Result<> write_record() {
-        const auto directory = store_.paths().staging() / "record";
         const ReleaseRecord record{request_.artifact, metadata_.digest, now_,
                                    metadata_.manifest.entries, metadata_.manifest.tree_bytes};
         const auto manifest = encode_manifest(metadata_.manifest);
         const auto release = encode_release_record(record);
         const auto map = encode_pack_map(metadata_.packs);
-        const std::pair<const char*, ByteSpan> contents[] = {
-            // NOLINT(*-avoid-c-arrays)
-            {record_file::manifest, as_bytes(manifest)},
-            {record_file::index, index_},
-            {record_file::pack_map, map},
-            {record_file::release, as_bytes(release)}};
-        for (const auto& [name, bytes] : contents) {
-            const auto file = directory / name;
-            auto written = open_file(file, O_WRONLY | O_CREAT | O_TRUNC, 0644)
-                               .and_then([&, content = bytes](const Fd& fd) {
-                                   return write_all(fd.get(), content, file);
-                               });
-            if (!written) {
-                return written;
-            }
-        }
-        return {};
+        return write_to_record(record_file::manifest, as_bytes(manifest))
+            .and_then([&] { return write_to_record(record_file::index, index_); })
+            .and_then([&] { return write_to_record(record_file::pack_map, map); })
+            .and_then([&] { return write_to_record(record_file::release, as_bytes(release)); });
+    }
+
+    Result<> write_to_record(const char* name, ByteSpan bytes) {
+        const auto file = store_.paths().staging() / "record" / name;
+        return open_file(file, O_WRONLY | O_CREAT | O_TRUNC, 0644).and_then([&](const Fd& fd) {
+            return write_all(fd.get(), bytes, file);
+        });
     }
 
     Result<> adopt() {
@@ -359,7 +354,10 @@ private:
         result_.build = builder_->report();
         result_.decoded_bytes = decoder_->decoded_bytes();
         const auto& staging = store_.paths().staging();
-        return store_.adopt(result_.release, staging / "tree", staging / "record");
+        // Not synced: seals that a power cut spoils only cost the next install their use.
+        return write_to_record(record_file::seals, encode_seals(read_back_->seals())).and_then([&] {
+            return store_.adopt(result_.release, staging / "tree", staging / "record");
+        });
     }
 
     Result<> make_current() {

@@ -181,7 +181,7 @@ Result<> TreeBuilder::link_installed(std::stop_token stop) {
 Result<> TreeBuilder::place_file(std::uint32_t file) {
     const auto& entry = tree_.entries[file];
     if (entry.chunks.empty()) {
-        return make_empty(entry).map([&] { file_placed(file, Origin::written); });
+        return make_empty(entry).map([&] { file_placed(file, Origin::written, {}); });
     }
     const auto match = installed_.find_file(entry);
     if (!match) {
@@ -198,15 +198,15 @@ Result<> TreeBuilder::place_file(std::uint32_t file) {
         }
     }
     if (linked) {
-        file_placed(file, Origin::linked);
+        file_placed(file, Origin::linked, match->seals);
         return {};
     }
-    return copy_file(file, match->file);
+    return copy_file(file, *match);
 }
 
-Result<> TreeBuilder::copy_file(std::uint32_t file, const fs::path& from) {
+Result<> TreeBuilder::copy_file(std::uint32_t file, const InstalledContent::Match& from) {
     const auto& entry = tree_.entries[file];
-    const auto source = open_file(from, O_RDONLY | O_NOFOLLOW);
+    const auto source = open_file(from.file, O_RDONLY | O_NOFOLLOW);
     if (!source) {
         distrust_later(entry); // Taken away by hand: fetch it.
         return {};
@@ -225,12 +225,12 @@ Result<> TreeBuilder::copy_file(std::uint32_t file, const fs::path& from) {
         if (::fchmod(to.get(), installed_mode(entry)) != 0) {
             return fail_errno("change the mode of " + entry.path);
         }
-        file_placed(file, Origin::copied);
+        file_placed(file, Origin::copied, from.seals);
         return {};
     });
 }
 
-void TreeBuilder::file_placed(std::uint32_t file, Origin origin) {
+void TreeBuilder::file_placed(std::uint32_t file, Origin origin, std::span<const Seal> seals) {
     const auto& entry = tree_.entries[file];
     {
         const std::scoped_lock lock(mutex_);
@@ -246,13 +246,13 @@ void TreeBuilder::file_placed(std::uint32_t file, Origin origin) {
     }
     progress_.add(entry.bytes);
     for (std::uint32_t i = 0; i < entry.chunks.size(); ++i) {
-        tell(file, i, origin != Origin::linked);
+        tell({file, i, origin != Origin::linked, {}, seals.empty() ? Seal{} : seals[i]});
     }
 }
 
-void TreeBuilder::tell(std::uint32_t file, std::uint32_t chunk, bool is_new) const {
+void TreeBuilder::tell(const PlacedChunk& placed) const {
     if (on_placed_) {
-        on_placed_({file, chunk, is_new});
+        on_placed_(placed);
     }
 }
 
@@ -338,7 +338,7 @@ Result<> TreeBuilder::place_chunk(const Sha256Digest& digest, ByteSpan bytes) {
             origins_[target.file] = Origin::written;
         }
         progress_.add(bytes.size());
-        tell(target.file, target.chunk, true);
+        tell({target.file, target.chunk, true, bytes});
     }
     return {};
 }
@@ -419,7 +419,7 @@ Result<> TreeBuilder::place_written(const ChunkTarget& target, const Sha256Diges
         origins_[target.file] = Origin::written;
     }
     progress_.add(target.bytes);
-    tell(target.file, target.chunk, true);
+    tell({target.file, target.chunk, true});
     if (targets.size() == 1) {
         return {};
     }

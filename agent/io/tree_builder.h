@@ -9,6 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "agent/core/seal.h"
 #include "agent/core/space.h"
 #include "agent/core/tree.h"
 #include "agent/io/directory_walker.h"
@@ -30,6 +31,8 @@ struct PlacedChunk {
     std::uint32_t file;  ///< Its number in Tree::entries.
     std::uint32_t chunk; ///< Of that file.
     bool is_new;         ///< Written by this run, not linked.
+    ByteSpan bytes{};    ///< Its bytes, if they are at hand and were just compared with the index.
+    Seal seal{}; ///< Of the installed file that it was linked or copied from, if that has one.
 };
 
 /// Where the bytes of a chunk of a large file go; open while it lives.
@@ -120,9 +123,9 @@ private:
     [[nodiscard]] std::span<const Target> targets_of(const ChunkKey& key) const;
     [[nodiscard]] std::span<Target> targets_of(const ChunkKey& key);
     [[nodiscard]] Result<> place_file(std::uint32_t file);
-    [[nodiscard]] Result<> copy_file(std::uint32_t file, const std::filesystem::path& from);
-    void file_placed(std::uint32_t file, Origin origin);
-    void tell(std::uint32_t file, std::uint32_t chunk, bool is_new) const;
+    [[nodiscard]] Result<> copy_file(std::uint32_t file, const InstalledContent::Match& from);
+    void file_placed(std::uint32_t file, Origin origin, std::span<const Seal> seals);
+    void tell(const PlacedChunk& placed) const;
     [[nodiscard]] Result<> copy_chunk(const ChunkKey& key);
     [[nodiscard]] Result<> make_empty(const IndexEntry& entry);
     [[nodiscard]] Result<> make_large(std::uint32_t file);

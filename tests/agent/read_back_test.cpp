@@ -1,5 +1,6 @@
 #include "agent/io/read_back.h"
 
+#include <algorithm>
 #include <set>
 
 #include <catch2/catch.hpp>
@@ -28,12 +29,13 @@ struct Written {
         out.seekp(static_cast<std::streamoff>(offset));
         out.put(byte);
     }
-    // All chunks, read back; faults as "path why".
-    std::set<std::string> faults(bool is_new) {
-        auto read_back = ReadBack::start(home.path(), tree, progress).value();
+    // All chunks, read back; faults as "path why". `known`: seals, in the index's order, or none.
+    std::set<std::string> faults(bool is_new, const std::vector<Seal>& known = {}) {
+        auto read_back = ReadBack::start(home.path(), tree, key, progress).value();
+        std::size_t seal = 0;
         for (const auto number : tree.files) {
-            for (std::uint32_t i = 0; i < tree.entries[number].chunks.size(); ++i) {
-                read_back->add({number, i}, is_new);
+            for (std::uint32_t i = 0; i < tree.entries[number].chunks.size(); ++i, ++seal) {
+                read_back->add({number, i, is_new, {}, known.empty() ? Seal{} : known[seal]});
             }
         }
         read_back->synced();
@@ -43,10 +45,13 @@ struct Written {
             told.insert(fault.path + " " + fault.why);
         }
         CHECK(read_back->waiting_bytes() == 0);
+        seals = read_back->seals();
         return told;
     }
     fakes::TemporaryDirectory home;
     Tree tree;
+    SealKey key{1, 2, 3};
+    std::vector<Seal> seals; ///< Of the last faults().
     Progress progress{ProgressStyle::none};
 };
 
@@ -91,14 +96,78 @@ TEST_CASE("read back: a symlink in a file's place is not followed", "[read_back]
 
 TEST_CASE("read back: a stop request ends the wait", "[read_back]") {
     Written written({{"a", noise(5'000, 1)}});
-    auto read_back = ReadBack::start(written.home.path(), written.tree, written.progress).value();
+    auto read_back =
+        ReadBack::start(written.home.path(), written.tree, written.key, written.progress).value();
     std::stop_source stop;
     stop.request_stop();
-    read_back->add({0, 0}, true); // Waits for synced(), which never comes.
+    read_back->add({0, 0, true}); // Waits for synced(), which never comes.
     const auto finished = read_back->finish(stop.get_token());
     REQUIRE_FALSE(finished);
     CHECK(finished.error().code == Errc::cancelled);
     CHECK(read_back->waiting_bytes() == 5'000);
+}
+
+TEST_CASE("read back: with the seals of what was right the same faults are found", "[read_back]") {
+    Written written({{"a", noise(1, 2)}, {"b", noise(70'000, 3)}, {"large", large}});
+    REQUIRE(written.faults(false).empty());
+    const auto seals = written.seals;
+    REQUIRE(seals.size() == 4);
+    CHECK(std::ranges::all_of(seals, &Seal::is_there));
+    CHECK(written.faults(false, seals).empty());
+    CHECK(written.seals == seals); // They fit, so none was made anew.
+
+    written.overwrite("b", 69'999, static_cast<char>(noise(70'000, 3).back() ^ 1));
+    CHECK(written.faults(false, seals) == std::set<std::string>{"b content differs"});
+    CHECK_FALSE(written.seals[1].is_there());
+    fs::resize_file(written.home.path() / "large", chunk_bytes_max + 100'000);
+    CHECK(written.faults(false, seals) ==
+          std::set<std::string>{"b content differs", "large is shorter than it was"});
+}
+
+TEST_CASE("read back: seals that do not fit are no faults, and are made anew", "[read_back]") {
+    Written written({{"a", noise(5'000, 2)}, {"b", noise(70'000, 3)}});
+    REQUIRE(written.faults(false).empty());
+    const auto seals = written.seals;
+    SECTION("of another key") {
+        written.key[0] ^= 1;
+    }
+    SECTION("changed places") {
+        CHECK(written.faults(true, {seals[1], seals[0]}).empty());
+    }
+    SECTION("damaged") {
+        auto damaged = seals;
+        damaged[0].tag[15] ^= 1;
+        damaged[1].nonce[0] ^= 1;
+        CHECK(written.faults(true, damaged).empty());
+        CHECK(written.seals != damaged);
+    }
+    CHECK(written.faults(true, seals).empty());
+    CHECK(std::ranges::all_of(written.seals, &Seal::is_there));
+}
+
+TEST_CASE("read back: a seal of bytes in memory tells when the disk has others", "[read_back]") {
+    const auto content = noise(9'000, 4);
+    Written written({{"a", content}});
+    const bool is_damaged = GENERATE(false, true);
+    if (is_damaged) {
+        written.overwrite("a", 8'000, static_cast<char>(content[8'000] ^ 1));
+    }
+    auto read_back =
+        ReadBack::start(written.home.path(), written.tree, written.key, written.progress).value();
+    read_back->add({0, 0, true, as_bytes(content)});
+    read_back->synced();
+    CHECK(read_back->finish({}).value().empty() != is_damaged);
+}
+
+TEST_CASE("read back: what is written meanwhile, because much waits, is read too", "[read_back]") {
+    const auto content = noise((1 << 20) - 1, 5);
+    std::vector<std::pair<std::string, std::string>> contents;
+    for (int i = 100; i < 230; ++i) {
+        contents.emplace_back(std::to_string(i), content);
+    }
+    Written written(contents);
+    written.overwrite("101", 7, static_cast<char>(content[7] ^ 1));
+    CHECK(written.faults(true) == std::set<std::string>{"101 content differs"});
 }
 
 } // namespace slipway::agent
