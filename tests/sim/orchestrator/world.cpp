@@ -185,8 +185,12 @@ void World::answer_gate(std::size_t index, const AskGate& ask) {
 
 Result<std::string> World::give(Process& process, const Event& event) {
     auto outcome = step(process.state, event, now());
+    // Who lost the lease without knowing decides on; the store takes none of it.
+    const bool counts = process.epoch == lease_ || mutation_ == Mutation::no_fencing;
     for (const auto& logged : outcome.records) {
-        checker_.decided(logged, process.view);
+        if (counts) {
+            checker_.decided(logged, process.view);
+        }
         if (is_talking_) {
             say(std::string(kind_of(logged.record)) + " " + encode_record(logged).substr(0, 400));
         }
