@@ -123,6 +123,9 @@ void Checker::look(const Logged& logged, const View* view) {
         hosts_[r->host] = r->labels;
     } else if (const auto* forgotten = std::get_if<HostForgotten>(&logged.record)) {
         hosts_.erase(forgotten->host);
+        for (auto& [of, one] : moves_) {
+            one.hosts.erase(forgotten->host); // If it comes back it is no part of what goes on.
+        }
     } else if (const auto* put = std::get_if<FreezePut>(&logged.record)) {
         freezes_.insert(put->scope);
     } else if (const auto* removed = std::get_if<FreezeRemoved>(&logged.record)) {
