@@ -128,10 +128,8 @@ struct Host {
         std::filesystem::create_directories(paths.staging() / "scratch");
         auto builder = TreeBuilder::start(staged, tree, installed, progress).value();
         BlockDecoder decoder(*builder, installed, paths.staging() / "scratch");
-        read_back = ReadBack::start(staged, tree, progress).value();
-        builder->on_placed([&](const PlacedChunk& placed) {
-            read_back->add({placed.file, placed.chunk}, placed.is_new);
-        });
+        read_back = ReadBack::start(staged, tree, SealKey{1}, progress).value();
+        builder->on_placed([&](const PlacedChunk& placed) { read_back->add(placed); });
         if (auto made = builder->make_directories(); !made) {
             return tl::unexpected(made.error());
         }
