@@ -24,19 +24,14 @@ STATE = "/var/lib/slipway"
 
 SERVE = """#!/usr/bin/python3
 # Serves what systemd listens for. Told to stop, it ends between two requests: those that wait go to the next release.
-import signal, socket, sys
-busy = False
-stopping = False
-def stop(*_):
-    global stopping
-    stopping = True
-    if not busy:
-        sys.exit(0)
-signal.signal(signal.SIGTERM, stop)
+import select, signal, socket
+told, tell = socket.socketpair()
+tell.setblocking(False)
+signal.signal(signal.SIGTERM, lambda *_: None)
+signal.set_wakeup_fd(tell.fileno())  # A handler that exits could do so between accept() and the answer.
 listening = socket.socket(fileno=3)
-while not stopping:
+while told not in select.select([listening, told], [], [])[0]:
     client, _ = listening.accept()
-    busy = True
     client.settimeout(5)
     try:
         client.recv(65536)
@@ -46,7 +41,6 @@ while not stopping:
     except OSError:
         pass
     client.close()
-    busy = False
 """
 
 WEB_SERVICE = f"""[Unit]
