@@ -7,6 +7,7 @@
 
 #include <toml++/toml.h>
 
+#include "common/core/control_characters.h"
 #include "common/core/errc.h"
 
 namespace slipway::config {
@@ -54,7 +55,7 @@ std::vector<std::string> parts_of(std::string_view key) {
 
 // "5", "true", "[1, 2]", "\"text\"" as in a file; anything else is a text as it stands.
 void insert_value(toml::table& into, const std::string& key, const std::string& value) {
-    if (value.find('\n') == std::string::npos) {
+    if (value.find('\n') == std::string::npos && !line_with_control_character(value)) {
         try {
             auto parsed = toml::parse("v = " + value);
             if (auto* node = parsed.get("v"); node != nullptr && parsed.size() == 1) {
@@ -284,6 +285,10 @@ Result<> read_document(std::string_view text, std::string_view what,
         return fail(Errc::usage, std::string(what) + ": is larger than 256 KiB");
     }
     Document document;
+    if (const auto line = line_with_control_character(text)) {
+        document.complain(*line, "a control character, which no TOML file may hold");
+        return result_of(what, std::move(document.mistakes));
+    }
     try {
         document.root = toml::parse(text);
     } catch (const toml::parse_error& error) {

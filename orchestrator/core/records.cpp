@@ -1,6 +1,7 @@
 #include "orchestrator/core/records.h"
 
 #include <array>
+#include <type_traits>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -244,7 +245,12 @@ public:
     template <typename T>
     void operator()(const char* name, T& value) {
         const auto found = object_.find(name);
-        if (found != object_.end() && !read(*found, value) && problem_.empty()) {
+        if (found == object_.end()) {
+            constexpr bool is_needed = std::is_same_v<T, Release> || std::is_same_v<T, Strategy>;
+            if (is_needed && problem_.empty()) {
+                problem_ = std::string(name) + " is missing";
+            }
+        } else if (!read(*found, value) && problem_.empty()) {
             problem_ = std::string(name) + " is malformed";
         }
     }

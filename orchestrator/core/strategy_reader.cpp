@@ -97,6 +97,9 @@ Result<Json> read_text(std::string_view text, std::string_view what, Lines& line
         auto parsed = parse_json(as_bytes(text), strategy_bytes_max, what);
         return parsed ? std::move(parsed) : fail(Errc::usage, parsed.error().context);
     }
+    if (const auto line = line_with_control_character(text)) {
+        return refused("line " + std::to_string(*line) + ": a control character");
+    }
     try {
         return FromToml(lines).convert(toml::parse(text), "");
     } catch (const toml::parse_error& error) {
