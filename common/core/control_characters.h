@@ -1,7 +1,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -9,7 +9,8 @@ namespace slipway {
 
 /// The line (from 1) of the first control character that TOML forbids everywhere; none if there is
 /// no such. toml++ 3.3 ends the process at some of them (behind a '[') instead of refusing them.
-[[nodiscard]] inline std::optional<std::size_t> line_with_control_character(std::string_view text) {
+[[nodiscard]] inline std::optional<std::uint32_t>
+line_with_control_character(std::string_view text) {
     const auto found = std::ranges::find_if(text, [](char c) {
         const auto code = static_cast<unsigned char>(c);
         return (code < 0x20 && c != '\t' && c != '\n' && c != '\r') || code == 0x7f;
@@ -17,7 +18,7 @@ namespace slipway {
     if (found == text.end()) {
         return std::nullopt;
     }
-    return 1 + static_cast<std::size_t>(std::count(text.begin(), found, '\n'));
+    return 1 + static_cast<std::uint32_t>(std::count(text.begin(), found, '\n'));
 }
 
 } // namespace slipway

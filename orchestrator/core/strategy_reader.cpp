@@ -6,6 +6,7 @@
 
 #include <toml++/toml.h>
 
+#include "common/core/control_characters.h"
 #include "common/trust/canonical_json.h"
 
 namespace slipway::orchestrator::text {
