@@ -5,10 +5,8 @@
 #include <set>
 #include <sstream>
 
-#include <toml++/toml.h>
-
-#include "common/core/control_characters.h"
 #include "common/core/errc.h"
+#include "common/core/toml.h"
 
 namespace slipway::config {
 namespace {
@@ -55,14 +53,14 @@ std::vector<std::string> parts_of(std::string_view key) {
 
 // "5", "true", "[1, 2]", "\"text\"" as in a file; anything else is a text as it stands.
 void insert_value(toml::table& into, const std::string& key, const std::string& value) {
-    if (value.find('\n') == std::string::npos && !line_with_control_character(value)) {
+    if (value.find('\n') == std::string::npos) {
         try {
             auto parsed = toml::parse("v = " + value);
             if (auto* node = parsed.get("v"); node != nullptr && parsed.size() == 1) {
                 into.insert_or_assign(key, std::move(*node));
                 return;
             }
-        } catch (const toml::parse_error&) { // NOLINT(bugprone-empty-catch): it is a plain text.
+        } catch (const std::runtime_error&) { // NOLINT(bugprone-empty-catch): it is a plain text.
         }
     }
     into.insert_or_assign(key, value);
@@ -285,14 +283,13 @@ Result<> read_document(std::string_view text, std::string_view what,
         return fail(Errc::usage, std::string(what) + ": is larger than 256 KiB");
     }
     Document document;
-    if (const auto line = line_with_control_character(text)) {
-        document.complain(*line, "a control character, which no TOML file may hold");
-        return result_of(what, std::move(document.mistakes));
-    }
     try {
         document.root = toml::parse(text);
     } catch (const toml::parse_error& error) {
         document.complain(error.source().begin.line, std::string(error.description()));
+        return result_of(what, std::move(document.mistakes));
+    } catch (const TomlAssertion& error) {
+        document.complain(0, error.what());
         return result_of(what, std::move(document.mistakes));
     }
     for (const auto& given : overrides) {

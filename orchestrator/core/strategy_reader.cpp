@@ -4,9 +4,7 @@
 #include <array>
 #include <charconv>
 
-#include <toml++/toml.h>
-
-#include "common/core/control_characters.h"
+#include "common/core/toml.h"
 #include "common/trust/canonical_json.h"
 
 namespace slipway::orchestrator::text {
@@ -98,14 +96,13 @@ Result<Json> read_text(std::string_view text, std::string_view what, Lines& line
         auto parsed = parse_json(as_bytes(text), strategy_bytes_max, what);
         return parsed ? std::move(parsed) : fail(Errc::usage, parsed.error().context);
     }
-    if (const auto line = line_with_control_character(text)) {
-        return refused("line " + std::to_string(*line) + ": a control character");
-    }
     try {
         return FromToml(lines).convert(toml::parse(text), "");
     } catch (const toml::parse_error& error) {
         return refused("line " + std::to_string(error.source().begin.line) + ": " +
                        std::string(error.description()));
+    } catch (const TomlAssertion& error) {
+        return refused(error.what());
     }
 }
 
