@@ -53,7 +53,7 @@ std::vector<std::string> parts_of(std::string_view key) {
 
 // "5", "true", "[1, 2]", "\"text\"" as in a file; anything else is a text as it stands.
 void insert_value(toml::table& into, const std::string& key, const std::string& value) {
-    if (value.find('\n') == std::string::npos) {
+    if (value.find('\n') == std::string::npos && line_beyond_ascii(value) == 0) {
         try {
             auto parsed = toml::parse("v = " + value);
             if (auto* node = parsed.get("v"); node != nullptr && parsed.size() == 1) {
@@ -283,6 +283,10 @@ Result<> read_document(std::string_view text, std::string_view what,
         return fail(Errc::usage, std::string(what) + ": is larger than 256 KiB");
     }
     Document document;
+    if (const auto line = line_beyond_ascii(text); line != 0) {
+        document.complain(line, "a character that is not ASCII: write it as \\uXXXX in quotes");
+        return result_of(what, std::move(document.mistakes));
+    }
     try {
         document.root = toml::parse(text);
     } catch (const toml::parse_error& error) {

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <stdexcept>
+#include <string_view>
 
 namespace slipway {
 /// A document that toml++ 3.3 does not refuse but asserts on: a table header such as "[/x]".
@@ -10,6 +13,16 @@ public:
 };
 [[noreturn]] inline void throw_toml_assertion() {
     throw TomlAssertion();
+}
+
+/// The line (from 1) of the first byte that is not ASCII; 0: there is none. toml++ 3.3 runs into
+/// undefined behaviour at some of them outside of strings, so documents are ASCII; strings have
+/// escapes ("\\u00e9").
+[[nodiscard]] inline std::uint32_t line_beyond_ascii(std::string_view text) {
+    const auto found = std::ranges::find_if(text, [](char c) { return (c & 0x80) != 0; });
+    return found == text.end()
+               ? 0
+               : 1 + static_cast<std::uint32_t>(std::count(text.begin(), found, '\n'));
 }
 } // namespace slipway
 
