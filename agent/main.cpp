@@ -196,8 +196,8 @@ Result<> run_run(Context& context) {
     options.trust = config.trust;
     options.listen = config.listen;
     options.patience_s = static_cast<std::uint64_t>(config.patience.count());
-    options.tls = {config.tls_certificate, config.tls_key, config.tls_authority,
-                   config.tls_revoked};
+    options.tls = {config.tls.certificate, config.tls.key, config.tls.authority,
+                   config.tls.revoked};
     return base_request(options, context.now).and_then([&](InstallRequest install) {
         const DaemonOptions daemon{std::move(config), options.desired, std::move(install)};
         return run_daemon(daemon, context.stop);

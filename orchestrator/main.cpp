@@ -42,10 +42,10 @@ Result<OrchestratorConfig> config_of(const Options& options) {
     take(config.repository, options.repository);
     take(config.trust, options.trust);
     take(config.state, options.state);
-    take(config.tls_certificate, options.tls.certificate);
-    take(config.tls_key, options.tls.key);
-    take(config.tls_authority, options.tls.authority);
-    take(config.tls_revoked, options.tls.revoked);
+    take(config.tls.certificate, options.tls.certificate);
+    take(config.tls.key, options.tls.key);
+    take(config.tls.authority, options.tls.authority);
+    take(config.tls.revoked, options.tls.revoked);
     config.json = config.json || options.json;
     return config;
 }

@@ -160,10 +160,10 @@ Result<> fill_from_config(const CLI::App& flags, Options& options) {
     fill("--upload-limit", options.upload_bytes_per_s_max, config.upload_bytes_per_s_max);
     fill("--open", options.open, config.open);
     fill("--json", options.json, config.json);
-    fill("--tls-cert", options.tls.certificate, config.tls_certificate);
-    fill("--tls-key", options.tls.key, config.tls_key);
-    fill("--tls-ca", options.tls.authority, config.tls_authority);
-    fill("--tls-crl", options.tls.revoked, config.tls_revoked);
+    fill("--tls-cert", options.tls.certificate, config.tls.certificate);
+    fill("--tls-key", options.tls.key, config.tls.key);
+    fill("--tls-ca", options.tls.authority, config.tls.authority);
+    fill("--tls-crl", options.tls.revoked, config.tls.revoked);
     if (options.repository.empty()) {
         return fail(Errc::usage, "--repo, or `repository` in the configuration, is needed");
     }

@@ -95,12 +95,7 @@ AgentConfig read_agent_config(config::Table& table) {
         take_size(*limits, "packs_bytes", config.packs_bytes_max);
         config.limits = limits_from(*limits);
     }
-    if (auto tls = table.table("tls")) {
-        tls->take("certificate", config.tls_certificate);
-        tls->take("key", config.tls_key);
-        tls->take("authority", config.tls_authority);
-        tls->take("revoked", config.tls_revoked);
-    }
+    config.tls = config::take_tls(table);
     if (auto services = table.table("services")) {
         for (const auto& name : services->names()) {
             auto service = services->table(name.c_str());

@@ -25,7 +25,7 @@ struct AgentConfig {
     /// Socket of slipway-installer, which then builds and switches; empty: this process does.
     std::string installer;
     std::chrono::seconds patience{30};
-    std::string tls_certificate, tls_key, tls_authority, tls_revoked;
+    config::TlsPaths tls;
     std::string metrics; ///< "IP:PORT" that answers with metrics, beside ROOT/metrics.sock.
     TransferLimits limits;
     std::uint64_t packs_bytes_max = 0; ///< On the disk; 0: no quota.

@@ -53,14 +53,12 @@ std::vector<std::string> parts_of(std::string_view key) {
 
 // "5", "true", "[1, 2]", "\"text\"" as in a file; anything else is a text as it stands.
 void insert_value(toml::table& into, const std::string& key, const std::string& value) {
-    if (value.find('\n') == std::string::npos && line_beyond_ascii(value) == 0) {
-        try {
-            auto parsed = toml::parse("v = " + value);
-            if (auto* node = parsed.get("v"); node != nullptr && parsed.size() == 1) {
-                into.insert_or_assign(key, std::move(*node));
-                return;
-            }
-        } catch (const std::runtime_error&) { // NOLINT(bugprone-empty-catch): it is a plain text.
+    if (value.find('\n') == std::string::npos) {
+        auto parsed = parse_toml("v = " + value);
+        auto* node = parsed ? parsed->get("v") : nullptr;
+        if (node != nullptr && parsed->size() == 1) {
+            into.insert_or_assign(key, std::move(*node));
+            return;
         }
     }
     into.insert_or_assign(key, value);
@@ -283,19 +281,12 @@ Result<> read_document(std::string_view text, std::string_view what,
         return fail(Errc::usage, std::string(what) + ": is larger than 256 KiB");
     }
     Document document;
-    if (const auto line = line_beyond_ascii(text); line != 0) {
-        document.complain(line, "a character that is not ASCII: write it as \\uXXXX in quotes");
+    auto parsed = parse_toml(text);
+    if (!parsed) {
+        document.complain(parsed.error().line, std::move(parsed.error().why));
         return result_of(what, std::move(document.mistakes));
     }
-    try {
-        document.root = toml::parse(text);
-    } catch (const toml::parse_error& error) {
-        document.complain(error.source().begin.line, std::string(error.description()));
-        return result_of(what, std::move(document.mistakes));
-    } catch (const TomlAssertion& error) {
-        document.complain(0, error.what());
-        return result_of(what, std::move(document.mistakes));
-    }
+    document.root = std::move(*parsed);
     for (const auto& given : overrides) {
         apply(document, given);
     }
@@ -305,6 +296,17 @@ Result<> read_document(std::string_view text, std::string_view what,
         read(root);
     }
     return result_of(what, std::move(document.mistakes));
+}
+
+TlsPaths take_tls(Table& table) {
+    TlsPaths paths;
+    if (auto tls = table.table("tls")) {
+        tls->take("certificate", paths.certificate);
+        tls->take("key", paths.key);
+        tls->take("authority", paths.authority);
+        tls->take("revoked", paths.revoked);
+    }
+    return paths;
 }
 
 } // namespace slipway::config

@@ -77,6 +77,14 @@ private:
     std::unique_ptr<State> state_;
 };
 
+/// The PEM files of a daemon, the same in every configuration; see tls::TlsFiles.
+struct TlsPaths {
+    std::string certificate, key, authority, revoked;
+    bool operator==(const TlsPaths&) const = default;
+};
+/// The table `tls` of `table`.
+[[nodiscard]] TlsPaths take_tls(Table& table);
+
 inline constexpr std::size_t document_bytes_max = std::size_t{256} * 1024;
 
 /// Parses a TOML document, applies `overrides` (a later one wins) and hands its root to `read`.

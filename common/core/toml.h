@@ -1,30 +1,32 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 
-namespace slipway {
-/// A document that toml++ 3.3 does not refuse but asserts on: a table header such as "[/x]".
-class TomlAssertion : public std::runtime_error {
-public:
-    TomlAssertion() : std::runtime_error("a table's name is malformed: [name] or [\"any name\"]") {}
-};
-[[noreturn]] inline void throw_toml_assertion() {
-    throw TomlAssertion();
-}
+#include <tl/expected.hpp>
 
-/// The line (from 1) of the first byte that is not ASCII; 0: there is none. toml++ 3.3 runs into
-/// undefined behaviour at some of them outside of strings, so documents are ASCII; strings have
-/// escapes ("\\u00e9").
-[[nodiscard]] inline std::uint32_t line_beyond_ascii(std::string_view text) {
-    const auto found = std::ranges::find_if(text, [](char c) { return (c & 0x80) != 0; });
-    return found == text.end()
-               ? 0
-               : 1 + static_cast<std::uint32_t>(std::count(text.begin(), found, '\n'));
+namespace slipway {
+[[noreturn]] inline void throw_toml_assertion() {
+    throw std::logic_error("a table's name is malformed: [name] or [\"any name\"]");
 }
 } // namespace slipway
 
+// toml++ 3.3 asserts on some documents instead of refusing them: a table header such as "[/x]".
 #define TOML_ASSERT(expr) ((expr) ? static_cast<void>(0) : ::slipway::throw_toml_assertion())
 #include <toml++/toml.h>
+
+namespace slipway {
+
+/// What is wrong with a TOML document.
+struct TomlRefusal {
+    std::uint32_t line = 0; ///< From 1; 0: not known.
+    std::string why;
+};
+
+/// Parses a document, which is to be ASCII: toml++ 3.3 runs into undefined behaviour at some other
+/// characters outside of strings, and strings have escapes ("\\u00e9").
+[[nodiscard]] tl::expected<toml::table, TomlRefusal> parse_toml(std::string_view text);
+
+} // namespace slipway

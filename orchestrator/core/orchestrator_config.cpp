@@ -67,12 +67,7 @@ OrchestratorConfig read_orchestrator_config(config::Table& table) {
     table.take("state", config.state);
     table.take_count("idle_ms", config.idle_ms, 100, 30'000);
     table.take("json", config.json);
-    if (auto tls = table.table("tls")) {
-        tls->take("certificate", config.tls_certificate);
-        tls->take("key", config.tls_key);
-        tls->take("authority", config.tls_authority);
-        tls->take("revoked", config.tls_revoked);
-    }
+    config.tls = config::take_tls(table);
     each(table, "prometheus", [&](const std::string& name, config::Table& one) {
         config.prometheus[name] = prometheus_from(one);
     });

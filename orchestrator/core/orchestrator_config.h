@@ -36,7 +36,7 @@ struct OrchestratorConfig {
     std::string state = "/var/lib/slipway-orchestrator"; ///< Directory for trusted metadata.
     std::uint64_t idle_ms = 10'000; ///< How long requests of hosts without a deployment are held.
     bool json = false;
-    std::string tls_certificate, tls_key, tls_authority, tls_revoked;
+    config::TlsPaths tls;
     std::map<std::string, PrometheusConfig> prometheus; ///< By the name that strategies use.
     std::map<std::string, HookConfig> gates;            ///< The same.
     std::map<std::string, HookConfig> receivers;

@@ -96,18 +96,12 @@ Result<Json> read_text(std::string_view text, std::string_view what, Lines& line
         auto parsed = parse_json(as_bytes(text), strategy_bytes_max, what);
         return parsed ? std::move(parsed) : fail(Errc::usage, parsed.error().context);
     }
-    if (const auto line = line_beyond_ascii(text); line != 0) {
-        return refused("line " + std::to_string(line) +
-                       ": a character that is not ASCII: write it as \\uXXXX in quotes");
+    const auto parsed = parse_toml(text);
+    if (!parsed) {
+        const auto& [line, why] = parsed.error();
+        return refused((line == 0 ? "" : "line " + std::to_string(line) + ": ") + why);
     }
-    try {
-        return FromToml(lines).convert(toml::parse(text), "");
-    } catch (const toml::parse_error& error) {
-        return refused("line " + std::to_string(error.source().begin.line) + ": " +
-                       std::string(error.description()));
-    } catch (const TomlAssertion& error) {
-        return refused(error.what());
-    }
+    return FromToml(lines).convert(*parsed, "");
 }
 
 } // namespace slipway::orchestrator::text

@@ -49,15 +49,15 @@ std::vector<Receiver> receivers_of(const OrchestratorConfig& config) {
 
 /// An orchestrator's certificate has to say so: agents take orders from no other.
 Result<std::shared_ptr<tls::Credentials>> load_credentials(const OrchestratorConfig& config) {
-    const tls::TlsFiles files{config.tls_certificate, config.tls_key, config.tls_authority,
-                              config.tls_revoked};
+    const tls::TlsFiles files{config.tls.certificate, config.tls.key, config.tls.authority,
+                              config.tls.revoked};
     if (!files.given()) {
         return fail(Errc::usage, "an orchestrator needs a certificate: --tls-cert, --tls-key and "
                                  "--tls-ca, or [tls] in its configuration");
     }
     auto loaded = tls::Credentials::load(files);
     if (loaded && (*loaded)->self().role != Role::orchestrator) {
-        return fail(Errc::usage, "the certificate " + config.tls_certificate + " is of " +
+        return fail(Errc::usage, "the certificate " + config.tls.certificate + " is of " +
                                      (*loaded)->self().text() + ", not of an orchestrator");
     }
     return loaded;

@@ -17,12 +17,7 @@ SeederConfig read_seeder_config(config::Table& table) {
                      std::int64_t{1} << 50U);
     table.take("open", config.open);
     table.take("json", config.json);
-    if (auto tls = table.table("tls")) {
-        tls->take("certificate", config.tls_certificate);
-        tls->take("key", config.tls_key);
-        tls->take("authority", config.tls_authority);
-        tls->take("revoked", config.tls_revoked);
-    }
+    config.tls = config::take_tls(table);
     if (!http::parse_listen_address(config.listen)) {
         table.complain("listen", "must be IP:PORT");
     }

@@ -20,7 +20,7 @@ struct SeederConfig {
     std::uint64_t upload_bytes_per_s_max = 0;
     bool open = false;
     bool json = false;
-    std::string tls_certificate, tls_key, tls_authority, tls_revoked;
+    config::TlsPaths tls;
 };
 
 /// Takes the keys of the file; what is wrong is complained of in `table`.

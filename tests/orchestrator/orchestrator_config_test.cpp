@@ -50,7 +50,7 @@ TEST_CASE("orchestrator config: all keys", "[config]") {
     )");
     REQUIRE(config);
     CHECK(config->listen == "[::1]:7443");
-    CHECK(config->tls_revoked == "r");
+    CHECK(config->tls.revoked == "r");
     CHECK(config->prometheus.at("main").token_file == "/t");
     CHECK(config->gates.at("smoke").secret_file == "/s");
     CHECK(config->receivers.at("chat").kinds == std::set<std::string>{"deployment.ended"});
