@@ -13,6 +13,8 @@ PATIENCE_S = 30
 class DaemonCase(Case):
     """A daemon, what it should run, and some releases of one service."""
 
+    programs = BIN
+
     def setUp(self):
         super().setUp()
         self.init_repo()
@@ -52,7 +54,7 @@ failures = 2
 {more}"""
 
     def daemon(self, **options):
-        args = [BIN / "slipway-agent", "run", "--config", self.config, "--desired", self.desired]
+        args = [self.programs / "slipway-agent", "run", "--config", self.config, "--desired", self.desired]
         return Process(self, args, **options)
 
     def want(self, run=None, stage=(), attempt=0, epoch=None):

@@ -3,6 +3,7 @@
 
 import os
 import pwd
+import shutil
 import socket
 import unittest
 
@@ -17,6 +18,10 @@ class Users(DaemonCase):
         self.agent_user = pwd.getpwnam("nobody")
         self.installer_user = pwd.getpwnam("daemon")
         self.home.chmod(0o1777)  # For what the test's own hooks write.
+        self.programs = self.home / "programs"  # The checkout may be closed to these users.
+        self.programs.mkdir()
+        for name in ("slipway-agent", "slipway-installer"):
+            shutil.copy(BIN / name, self.programs)
         root = self.host()
         root.mkdir()
         os.chown(root, 0, self.agent_user.pw_gid)
@@ -38,7 +43,7 @@ class Users(DaemonCase):
             self.socket_path.chmod(0o666)
             fd = listening.fileno()
             passing = ["sh", "-c", f'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&{fd}', "sh"]
-            args = [*passing, BIN / "slipway-installer", "--root", self.host(), "--trust", self.trust]
+            args = [*passing, self.programs / "slipway-installer", "--root", self.host(), "--trust", self.trust]
             args += ["--agent-uid", self.agent_user.pw_uid]
             installer = Process(self, args, pass_fds=[fd], **self.ids(self.installer_user))
             installer.line("ready")
