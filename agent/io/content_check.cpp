@@ -8,6 +8,7 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "agent/io/seal_key.h"
 #include "common/io/file_ops.h"
 
 namespace slipway::agent {
@@ -125,8 +126,7 @@ std::string wrong_content(int parent, const char* name, const Tree& tree, FileCh
 }
 
 CheckedContent check_content(int parent, const char* name, const Tree& tree, FileChunk at,
-                             ReadFrom from, Sealing& sealing, const Seal& known,
-                             const SealNonce& nonce) {
+                             ReadFrom from, Sealing& sealing, const Seal& known) {
     const auto& digest = tree.entries[at.file].chunks[at.chunk];
     if (known.is_there()) {
         sealing.begin(known.nonce, digest);
@@ -137,7 +137,7 @@ CheckedContent check_content(int parent, const char* name, const Tree& tree, Fil
         }
     }
     thread_local Sha256 hash;
-    sealing.begin(nonce, digest);
+    sealing.begin(fresh_nonce(), digest);
     auto wrong = read_chunk(parent, name, tree, at, from, [&](ByteSpan bytes) {
         hash.update(bytes);
         sealing.update(bytes);

@@ -33,10 +33,10 @@ struct CheckedContent {
     Seal seal;         ///< Of these bytes; none if something is wrong.
 };
 /// The same with seals. Bytes that fit `known` are right, and SHA-256 is not asked; else (`known`
-/// is not there, or does not fit) it decides, and a new seal is made with `nonce`.
+/// is not there, or does not fit) it decides, and a new seal is made.
 [[nodiscard]] CheckedContent check_content(int parent, const char* name, const Tree& tree,
                                            FileChunk at, ReadFrom from, Sealing& sealing,
-                                           const Seal& known, const SealNonce& nonce);
+                                           const Seal& known);
 
 /// The same as wrong_content() for a file that is open. `direct`: it was opened with O_DIRECT.
 [[nodiscard]] std::string wrong_content(int fd, bool direct, const Tree& tree, FileChunk at);

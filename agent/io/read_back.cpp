@@ -110,7 +110,7 @@ CheckedContent ReadBack::read(FileChunk at, ReadFrom from, Sealing& sealing, con
     CheckedContent checked;
     const auto walked =
         walkers_.at(tree_.entries[at.file].path, [&](int parent, const char* name) -> Result<> {
-            checked = check_content(parent, name, tree_, at, from, sealing, known, fresh_nonce());
+            checked = check_content(parent, name, tree_, at, from, sealing, known);
             return {};
         });
     if (!walked) {
