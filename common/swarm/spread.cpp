@@ -62,12 +62,13 @@ void Spread::leave(Peer peer) {
     if (found == peers_.end()) {
         return;
     }
-    for (const auto piece : found->second.held) {
-        --pieces_[piece].holders;
-    }
-    const auto window = std::move(found->second.window);
+    const auto known = std::move(found->second);
     peers_.erase(found);
-    for (const auto piece : window) {
+    for (const auto piece : known.held) {
+        --pieces_[piece].holders;
+        give_back(piece); // Nobody who is here may have it any more.
+    }
+    for (const auto piece : known.window) {
         give_back(piece);
     }
 }

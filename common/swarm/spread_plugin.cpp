@@ -8,6 +8,7 @@
 #include <libtorrent/entry.hpp>
 #include <libtorrent/extensions.hpp>
 #include <libtorrent/peer_connection_handle.hpp>
+#include <libtorrent/torrent_handle.hpp>
 
 #include "common/core/bytes.h"
 #include "common/swarm/spread.h"
@@ -28,6 +29,14 @@ private:
 
 struct SpreadTicks {
     std::set<Ticking*> all;
+    void look() const {
+        const auto now = all; // A look may close a connection.
+        for (auto* const one : now) {
+            if (all.contains(one)) {
+                one->look();
+            }
+        }
+    }
 };
 
 Ticking::Ticking(std::shared_ptr<SpreadTicks> ticks) : ticks_(std::move(ticks)) {
@@ -247,14 +256,7 @@ class SpreadTicker final : public lt::plugin {
 public:
     explicit SpreadTicker(std::shared_ptr<SpreadTicks> ticks) : ticks_(std::move(ticks)) {}
     lt::feature_flags_t implemented_features() override { return tick_feature; }
-    void on_tick() override {
-        const auto now = ticks_->all; // A look may close a connection.
-        for (auto* const one : now) {
-            if (ticks_->all.contains(one)) {
-                one->look();
-            }
-        }
-    }
+    void on_tick() override { ticks_->look(); }
 
 private:
     std::shared_ptr<SpreadTicks> ticks_;
@@ -268,6 +270,14 @@ std::shared_ptr<SpreadTicks> make_spread_ticks() {
 
 std::shared_ptr<lt::plugin> make_spread_ticker(std::shared_ptr<SpreadTicks> ticks) {
     return std::make_shared<SpreadTicker>(std::move(ticks));
+}
+
+void look_soon(lt::torrent_handle torrent, std::shared_ptr<SpreadTicks> ticks) {
+    // The one thing that libtorrent lets others run on its thread: the maker of an extension.
+    torrent.add_extension([ticks = std::move(ticks)](const lt::torrent_handle&, lt::client_data_t) {
+        ticks->look();
+        return std::shared_ptr<lt::torrent_plugin>();
+    });
 }
 
 std::shared_ptr<lt::torrent_plugin> make_spreading_source(std::size_t pieces,

@@ -13,11 +13,13 @@ namespace slipway::swarm {
 inline constexpr const char* source_fingerprint = "-SS0100-";
 inline constexpr const char* agent_fingerprint = "-SA0100-";
 
-/// Connections that look every tick of the session whether there is something to say: libtorrent
-/// calls a connection's own plugin once a second only. Used on libtorrent's thread.
+/// Connections that look whether there is something to say: once a second, as libtorrent ticks, and
+/// when they are asked to. Used on libtorrent's thread.
 struct SpreadTicks;
 [[nodiscard]] std::shared_ptr<SpreadTicks> make_spread_ticks();
 [[nodiscard]] std::shared_ptr<lt::plugin> make_spread_ticker(std::shared_ptr<SpreadTicks> ticks);
+/// Has them look soon, on libtorrent's thread. Called from any other; `torrent` is of the session.
+void look_soon(lt::torrent_handle torrent, std::shared_ptr<SpreadTicks> ticks);
 
 /// Of a source's torrent. An agent says what it wants (a message of BEP 10, `sl_wants`: a bitfield
 /// of the pieces that it lacks and asked for), and is then shown pieces as Spread decides, by HAVE

@@ -355,8 +355,10 @@ Result<> Torrents::leave(const SwarmId& swarm) {
 
 void Torrents::follow_ledger(Torrent& torrent) {
     assignments_->touch();
-    const auto done = guarded(
-        "select pieces", [&] { torrent.handle.prioritize_pieces(priorities(*torrent.ledger)); });
+    const auto done = guarded("select pieces", [&] {
+        torrent.handle.prioritize_pieces(priorities(*torrent.ledger));
+        look_soon(torrent.handle, ticks_);
+    });
     assert(done); // The handle is valid as long as the torrent is in the map.
 }
 

@@ -97,6 +97,15 @@ TEST_CASE("spread: what a peer that left was shown goes to others at once", "[sp
     CHECK(spread.peers() == 1);
 }
 
+TEST_CASE("spread: what only a peer that left had is shown to the next at once", "[spread]") {
+    Spread spread(pieces, 7);
+    spread.wants(1, all(), start);
+    REQUIRE(take_all(spread, 1, start).size() == pieces);
+    spread.leave(1);
+    spread.wants(2, all(), start);
+    CHECK(take_all(spread, 2, start).size() == pieces);
+}
+
 TEST_CASE("spread: only what a peer wants is shown to it, also when it wants something else later",
           "[spread]") {
     Spread spread(pieces, 7);
