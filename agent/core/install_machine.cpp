@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 
 namespace slipway::agent {
 namespace {
@@ -32,6 +33,12 @@ bool is_meant(const Release& release, const api::Wanted& wanted) {
            (!wanted.digest || *wanted.digest == release.digest);
 }
 
+// "7", or "7, generation 3": a file knows no generations.
+std::string version_text(const std::pair<std::uint64_t, std::uint64_t>& version) {
+    return std::to_string(version.first) +
+           (version.second == 0 ? "" : ", generation " + std::to_string(version.second));
+}
+
 Phase phase_of(const Work& work) {
     if (work.course == Course::back) {
         return Phase::rolling_back;
@@ -55,14 +62,16 @@ public:
 
     void on(const Desire& desire) {
         const bool same = desire.service == state_.desired;
-        if (desire.epoch < state_.epoch ||
-            (desire.epoch == state_.epoch && desire.epoch != 0 && !same)) {
+        const std::pair given(desire.epoch, desire.generation);
+        const std::pair known(state_.epoch, state_.generation);
+        if (given < known || (given == known && desire.epoch != 0 && !same)) {
             report("refused", std::nullopt,
-                   "epoch " + std::to_string(desire.epoch) + " is not above " +
-                       std::to_string(state_.epoch) + ", which is known here");
+                   "epoch " + version_text(given) + " is not above " + version_text(known) +
+                       ", which is known here");
             return;
         }
         state_.epoch = desire.epoch;
+        state_.generation = desire.generation;
         state_.desired = desire.service;
         std::erase_if(state_.staged, [&](const Release& release) {
             return std::ranges::none_of(state_.desired.stage, [&](const api::Wanted& wanted) {

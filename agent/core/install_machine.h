@@ -82,6 +82,7 @@ struct Quarantined {
 /// All that the machine of one service remembers. What is not in here is not decided upon.
 struct InstallState {
     std::uint64_t epoch = 0;
+    std::uint64_t generation = 0; ///< Of the epoch.
     api::ServiceDesired desired;
     Phase phase = Phase::idle;
     std::int64_t since_unix_s = 0;       ///< When `phase` began; for people only.
@@ -101,6 +102,7 @@ inline constexpr std::size_t reason_bytes_max = 1024;
 struct Desire { ///< Given at every look, changed or not.
     std::uint64_t epoch = 0;
     api::ServiceDesired service;
+    std::uint64_t generation = 0;
 };
 struct Done {
     std::uint64_t number = 0;
@@ -161,7 +163,7 @@ struct Stepped {
 ///   `switch_tries_max` tries; so there is no loop and no ping-pong;
 /// - a release in quarantine is not switched to, unless a higher `attempt` orders it;
 /// - a course ahead asks for `stage` only;
-/// - an older epoch changes nothing but gives a report.
+/// - an older epoch, or an older generation of the epoch, changes nothing but gives a report.
 [[nodiscard]] Stepped step(const MachineOptions& options, InstallState state, const Event& event,
                            std::int64_t now_unix_s);
 

@@ -81,6 +81,8 @@ InstallState state_from(const json& value) {
     require(value.at("version") == 1, "version");
     InstallState state;
     state.epoch = count(value, "epoch", UINT64_MAX);
+    // An entry of an earlier program has none.
+    state.generation = value.contains("generation") ? count(value, "generation", UINT64_MAX) : 0;
     state.desired = service_from(value.at("desired"));
     state.phase = static_cast<Phase>(count(value, "phase", phases - 1));
     state.since_unix_s = static_cast<std::int64_t>(count(value, "since", INT64_MAX));
@@ -122,6 +124,7 @@ std::string encode_install_state(const InstallState& state) {
     }
     const json value = {{"version", 1},
                         {"epoch", state.epoch},
+                        {"generation", state.generation},
                         {"desired", api::encode_desired({0, {{"s", state.desired}}})},
                         {"phase", static_cast<unsigned>(state.phase)},
                         {"since", static_cast<std::uint64_t>(state.since_unix_s)},

@@ -39,7 +39,11 @@ public:
         if (!services.is_object() || services.size() > desired_services_max) {
             return malformed("services", "must be an object of 256 services at most");
         }
-        Desired desired{epoch.get<std::uint64_t>(), {}};
+        const auto generation = value.value("generation", json(0U));
+        if (!generation.is_number_unsigned()) {
+            return malformed("generation", "must be a number");
+        }
+        Desired desired{epoch.get<std::uint64_t>(), {}, generation.get<std::uint64_t>()};
         for (const auto& [name, wanted] : services.items()) {
             const auto service = parse_service_name(name);
             if (!service) {
@@ -130,9 +134,11 @@ std::string encode_desired(const Desired& desired) {
         }
         services[name] = std::move(service);
     }
-    return json{{"version", 1}, {"epoch", desired.epoch}, {"services", std::move(services)}}.dump(
-               1) +
-           "\n";
+    json value = {{"version", 1}, {"epoch", desired.epoch}, {"services", std::move(services)}};
+    if (desired.generation != 0) {
+        value["generation"] = desired.generation;
+    }
+    return value.dump(1) + "\n";
 }
 
 Result<Desired> decode_desired(ByteSpan text, std::string_view what) {

@@ -36,11 +36,12 @@ struct ServiceDesired {
 ///      "services": {"web": {"run": {"artifact": "web@1.2", "digest": "…", "attempt": 1},
 ///                           "stage": [{"artifact": "web@1.3"}]}}}
 ///
-/// A host refuses an epoch lower than the highest that it has seen. A service that is not named is
-/// left alone.
+/// A host refuses an epoch lower than the highest that it has seen, and of one epoch a lower
+/// "generation", which may be left out: 0. A service that is not named is left alone.
 struct Desired {
     std::uint64_t epoch = 0;
     std::map<std::string, ServiceDesired> services;
+    std::uint64_t generation = 0;
     bool operator==(const Desired&) const = default;
 };
 

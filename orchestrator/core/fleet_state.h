@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/api/sync.h"
 #include "orchestrator/core/records.h"
 
 namespace slipway::orchestrator {
@@ -39,29 +40,7 @@ inline constexpr std::size_t fleet_hosts_max = 200'000; ///< Reports of others a
 /// Ended deployments beyond these are dropped from the state, oldest first; the log keeps them.
 inline constexpr std::size_t ended_deployments_max = 200;
 
-/// What a host says of a service, as far as the machine decides by it.
-struct ServiceReport {
-    struct Running {
-        std::string artifact; ///< "web@1.2".
-        std::optional<Sha256Digest> digest;
-        bool operator==(const Running&) const = default;
-    };
-    struct Bad {
-        Sha256Digest digest;
-        std::uint32_t attempt = 0;
-        std::string reason;
-        bool operator==(const Bad&) const = default;
-    };
-    std::string state; ///< "staged", "healthy", ...
-    std::optional<Running> running;
-    std::vector<Sha256Digest> staged;
-    bool ready = false;
-    std::vector<Bad> bad;
-    std::uint64_t crashes = 0;
-    std::uint64_t restarts = 0;
-    std::string error;
-    bool operator==(const ServiceReport&) const = default;
-};
+using ServiceReport = api::ServiceReport;
 struct HostReport {
     std::string host;
     Labels labels;

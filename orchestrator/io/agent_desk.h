@@ -7,8 +7,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "common/api/sync.h"
 #include "common/io/asio.h"
-#include "orchestrator/core/agent_report.h"
 #include "orchestrator/core/liveness.h"
 #include "orchestrator/io/api_server.h"
 #include "orchestrator/io/driver.h"
@@ -53,11 +53,12 @@ private:
     [[nodiscard]] bool has_news(const HostReport& report) const;
     [[nodiscard]] bool was_told(const HostReport& report) const;
     [[nodiscard]] std::chrono::milliseconds pace_of(const OrderHost* order) const;
-    net::awaitable<Result<>> take_in(const AgentReport& report, const std::string& body,
-                                     bool is_back);
-    net::awaitable<Answer> answer_report(AgentReport report, std::string body, bool is_back,
+    net::awaitable<Result<>> take_in(const HostReport& report, std::uint64_t number,
+                                     const std::string& body, bool is_back);
+    net::awaitable<Answer> answer_report(HostReport report, std::uint64_t events_to,
                                          Liveness::TimePoint until);
-    net::awaitable<Result<std::uint64_t>> keep_events(const AgentReport& report);
+    net::awaitable<Result<std::uint64_t>> keep_events(const std::string& host,
+                                                      const api::SyncReport& report);
 
     Driver& driver_;
     Store& store_;
@@ -68,6 +69,8 @@ private:
     std::optional<Liveness> liveness_;
     struct Host {
         std::string said; ///< Its last report.
+        std::string boot;
+        std::uint64_t number = 0; ///< Of that boot: a report with a lower one was overtaken.
         /// The order that it was told last in this term. A host that does not take it is told again
         /// each second, not as fast as it asks.
         std::uint64_t told_generation = 0;

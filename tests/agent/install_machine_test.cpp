@@ -189,6 +189,25 @@ TEST_CASE("machine: an older epoch, or the same with other content, is refused",
     CHECK_FALSE(world.state.work);
 }
 
+TEST_CASE("machine: of one epoch an older generation, or the same with other content, is refused",
+          "[machine]") {
+    World world;
+    world.give(Desire{5, {wanted(1), {}}, 7});
+    world.settle();
+    world.give(Desire{5, {wanted(1), {}}, 7}); // Told again.
+    world.reports.clear();
+    world.give(Desire{5, {wanted(2), {}}, 6});
+    world.give(Desire{5, {wanted(2), {}}, 7});
+    CHECK(world.reports == std::vector<std::string>{"refused", "refused"});
+    CHECK(world.state.desired.run == wanted(1));
+    world.give(Desire{5, {wanted(2), {}}, 8});
+    CHECK(world.state.desired.run == wanted(2));
+    world.settle();
+    world.give(Desire{6, {wanted(3), {}}, 1}); // Another orchestrator's generations.
+    CHECK(world.state.desired.run == wanted(3));
+    CHECK(World::decode(world.state) == world.state);
+}
+
 TEST_CASE("machine: bytes that do not come are waited for longer and longer", "[machine]") {
     World world;
     world.desire(wanted(1));

@@ -21,6 +21,7 @@ TEST_CASE("desired: what is written is read", "[api]") {
     desired.services["web"] = {Wanted{{"web", "1.2"}, sha256(as_bytes("x")), 2},
                                {Wanted{{"web/next", "1.3"}, std::nullopt, 0}}};
     desired.services["db"] = {};
+    desired.generation = 9;
     const auto again = decode(encode_desired(desired));
     REQUIRE(again);
     CHECK(*again == desired);
@@ -46,6 +47,7 @@ TEST_CASE("desired: what is wrong is refused, naming file and field", "[api]") {
     check(R"({"version":1,"epoch":-1,"services":{}})", "epoch");
     check(R"({"version":1,"services":{}})", "epoch");
     check(R"({"version":1,"epoch":1})", "services");
+    check(R"({"version":1,"epoch":1,"generation":"1","services":{}})", "generation");
     check(R"({"version":1,"epoch":1,"services":{"../x":{}}})", "services");
     check(R"({"version":1,"epoch":1,"services":{"web":[]}})", "services.web");
     check(with_run("{}"), "services.web.run");
