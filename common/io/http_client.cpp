@@ -1,5 +1,6 @@
 #include "common/io/http_client.h"
 
+#include <algorithm>
 #include <cassert>
 #include <optional>
 #include <string_view>
@@ -84,6 +85,20 @@ int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
     return static_cast<Transfer*>(context)->stop.stop_requested() ? 1 : 0;
 }
 
+constexpr std::chrono::milliseconds time_max = std::chrono::hours{24 * 7};
+
+// Times are computed by callers, from what is left until a deadline among other things. To libcurl
+// 0 means "for ever", and what is below 0 means as much or is refused.
+long time_ms(std::chrono::milliseconds time) {
+    return static_cast<long>(std::clamp(time, std::chrono::milliseconds(1), time_max).count());
+}
+long whole_seconds(std::chrono::seconds time) {
+    using std::chrono::seconds;
+    return static_cast<long>(
+        std::clamp(time, seconds(1), std::chrono::duration_cast<seconds>(time_max)).count());
+}
+
+// Of constants and clamped values, which libcurl does not refuse.
 template <typename T>
 void set(CURL* handle, CURLoption option, T value) {
     [[maybe_unused]] const auto code = curl_easy_setopt(handle, option, value);
@@ -109,7 +124,7 @@ struct HttpClient::State {
 
     Result<Bytes> run(const std::string& url, const std::optional<std::string>& range,
                       const HttpUpload* upload, const HttpLimits& limits, std::stop_token stop);
-    void prepare(const std::string& url, const HttpLimits& limits);
+    [[nodiscard]] Result<> prepare(const std::string& url, const HttpLimits& limits);
     [[nodiscard]] HeaderList prepare_upload(const HttpUpload& upload);
     [[nodiscard]] HeaderList prepare_request(const HttpRequest& request);
     [[nodiscard]] CURLcode perform(Transfer& transfer, char* detail);
@@ -159,19 +174,24 @@ std::optional<std::string> certificate_alert(std::string_view detail) {
 
 } // namespace
 
-void HttpClient::State::prepare(const std::string& url, const HttpLimits& limits) {
+Result<> HttpClient::State::prepare(const std::string& url, const HttpLimits& limits) {
     auto* const curl = easy.get();
     curl_easy_reset(curl); // Keeps the connections.
-    set(curl, CURLOPT_URL, url.c_str());
+    if (const auto code = curl_easy_setopt(curl, CURLOPT_URL, url.c_str()); code != CURLE_OK) {
+        return fail(Errc::usage, "a URL of " + std::to_string(url.size()) +
+                                     " bytes: " + curl_easy_strerror(code));
+    }
     set(curl, CURLOPT_PROTOCOLS_STR, "http,https,file");
     set(curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
     set(curl, CURLOPT_FOLLOWLOCATION, 0L);
     set(curl, CURLOPT_NOSIGNAL, 1L); // Time-outs without SIGALRM: other threads are about.
     set(curl, CURLOPT_USERAGENT, "slipway");
-    set(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect_timeout.count()));
-    set(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(limits.total_timeout.count()));
-    set(curl, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(limits.bytes_per_s_min));
-    set(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(limits.stall_timeout.count()));
+    set(curl, CURLOPT_CONNECTTIMEOUT_MS, time_ms(limits.connect_timeout));
+    set(curl, CURLOPT_TIMEOUT_MS, time_ms(limits.total_timeout));
+    constexpr std::uint64_t rate_max = 1ULL << 30U;
+    set(curl, CURLOPT_LOW_SPEED_LIMIT,
+        static_cast<long>(std::min(limits.bytes_per_s_min, rate_max)));
+    set(curl, CURLOPT_LOW_SPEED_TIME, whole_seconds(limits.stall_timeout));
     set(curl, CURLOPT_BUFFERSIZE, 256L * 1024);
     set(curl, CURLOPT_TCP_NODELAY, 1L);
     tls_refusal.clear();
@@ -183,6 +203,7 @@ void HttpClient::State::prepare(const std::string& url, const HttpLimits& limits
         set(curl, CURLOPT_CAINFO, static_cast<char*>(nullptr));
         set(curl, CURLOPT_CAPATH, static_cast<char*>(nullptr));
     }
+    return {};
 }
 
 HeaderList HttpClient::State::prepare_upload(const HttpUpload& upload) {
@@ -211,7 +232,9 @@ Result<Bytes> HttpClient::State::run(const std::string& url,
         return fail(Errc::cancelled, std::string(transfer.method) + " " + printable(url));
     }
     auto* const curl = easy.get();
-    prepare(url, limits);
+    if (auto prepared = prepare(url, limits); !prepared) {
+        return tl::unexpected(std::move(prepared.error()));
+    }
     const auto headers = upload != nullptr ? prepare_upload(*upload) : HeaderList();
     transfer.body_bytes_max = limits.body_bytes_max;
     transfer.handle = curl;
@@ -240,7 +263,10 @@ CURLcode HttpClient::State::perform(Transfer& transfer, char* detail) {
     set(curl, CURLOPT_NOPROGRESS, 0L);
     set(curl, CURLOPT_XFERINFOFUNCTION, &on_progress);
     set(curl, CURLOPT_XFERINFODATA, static_cast<void*>(&transfer));
-    return curl_easy_perform(curl);
+    const auto code = curl_easy_perform(curl);
+    // The handle outlives the caller's buffer.
+    set(curl, CURLOPT_ERRORBUFFER, static_cast<char*>(nullptr));
+    return code;
 }
 
 HeaderList HttpClient::State::prepare_request(const HttpRequest& request) {
@@ -270,7 +296,9 @@ Result<HttpReply> HttpClient::State::run_any(const std::string& url, const HttpR
     transfer.body_bytes_max = limits.body_bytes_max;
     transfer.handle = easy.get();
     transfer.stop = std::move(stop);
-    prepare(url, limits);
+    if (auto prepared = prepare(url, limits); !prepared) {
+        return tl::unexpected(std::move(prepared.error()));
+    }
     const auto headers = prepare_request(request);
     char detail[CURL_ERROR_SIZE] = "";
     const auto code = perform(transfer, static_cast<char*>(detail));

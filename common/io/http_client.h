@@ -26,6 +26,7 @@ public:
     [[nodiscard]] virtual Result<> prepare(ssl_ctx_st* context, std::string& refusal) = 0;
 };
 
+/// Times are taken as 1 ms (1 s) at least and a week at most.
 struct HttpLimits {
     std::uint64_t body_bytes_max = 1024ULL * 1024;
     std::chrono::milliseconds connect_timeout{5'000};

@@ -56,6 +56,35 @@ TEST_CASE("HttpClient: tells what failed, and names the URL", "[http]") {
     CHECK(code_of(http.get("gopher://127.0.0.1:1/x")) == Errc::unreachable);
 }
 
+TEST_CASE("HttpClient: limits that a caller computed may be anything", "[http]") {
+    fakes::PlainHttpServer server([](const auto& request) {
+        // A body that never comes whole.
+        return request.target == "/slow"
+                   ? fakes::HttpAnswer{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nx"}
+                   : fakes::ok("here");
+    });
+    HttpClient http;
+    const HttpLimits huge{.body_bytes_max = UINT64_MAX,
+                          .connect_timeout = std::chrono::milliseconds::max(),
+                          .total_timeout = std::chrono::milliseconds::max(),
+                          .bytes_per_s_min = 0,
+                          .stall_timeout = std::chrono::seconds::max()};
+    CHECK(text_of(http.get(server.url("/"), huge)) == "here");
+    // A deadline that is over is not one that never comes.
+    for (const auto left : {0ms, -1ms, std::chrono::milliseconds::min()}) {
+        CAPTURE(left.count());
+        const auto begin = Clock::now();
+        CHECK(code_of(http.get(server.url("/slow"), {.total_timeout = left})) == Errc::unreachable);
+        CHECK(Clock::now() - begin < 5s);
+    }
+    for (const auto stall : {0s, -1s, std::chrono::seconds::min()}) {
+        const HttpLimits limits{.bytes_per_s_min = UINT64_MAX, .stall_timeout = stall};
+        CHECK(code_of(http.get(server.url("/slow"), limits)) == Errc::unreachable);
+    }
+    CHECK(code_of(http.get(server.url("/" + std::string(9'000'000, 'x')))) == Errc::usage);
+    CHECK(text_of(http.get(server.url("/"))) == "here");
+}
+
 TEST_CASE("HttpClient: a body above the limit is refused, announced or not", "[http]") {
     fakes::PlainHttpServer server([](const auto& request) {
         const std::string body(2000, 'x');
