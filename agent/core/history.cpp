@@ -115,7 +115,15 @@ History reconcile(const History& history, const std::optional<ReleaseId>& curren
         return {without_lost(history.activations, is_whole), std::nullopt};
     }
     auto stack = history.activations;
-    stack.push_back({*current, now});
+    const auto earlier = std::find_if(stack.rbegin(), stack.rend(), [&](const Activation& one) {
+        return one.release == *current;
+    });
+    if (earlier != stack.rend()) { // A way back, of which the record was lost.
+        stack.erase(earlier.base(), stack.end());
+        stack.back().at = now;
+    } else {
+        stack.push_back({*current, now});
+    }
     return {without_lost(tidy(std::move(stack)), is_whole), std::nullopt};
 }
 

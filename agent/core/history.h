@@ -44,7 +44,8 @@ inline constexpr std::size_t activations_max = 64;
 after_rollback(const History& history, const std::optional<ReleaseId>& to, std::string at);
 
 /// What the history is after a crash at any point: the intent is committed if `current` went along
-/// with it and dropped if not; a `current` that neither explains was set by hand and is believed.
+/// with it and dropped if not; a `current` that neither explains was set by hand, or the record of
+/// it was lost, and is believed: as a way back if it was current before.
 /// Earlier activations of releases that `is_whole` denies are forgotten.
 [[nodiscard]] History reconcile(const History& history, const std::optional<ReleaseId>& current,
                                 const std::function<bool(const ReleaseId&)>& is_whole,

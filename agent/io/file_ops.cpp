@@ -115,6 +115,23 @@ Result<> RealFileOps::replace_file(const fs::path& path, ByteSpan bytes) {
     return slipway::replace_file(path, bytes);
 }
 
+Result<> RealFileOps::put_file(const fs::path& path, ByteSpan bytes) {
+    const auto temporary = temporary_name(path.parent_path(), path.filename().string());
+    auto put = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, 0644)
+                   .and_then([&](const Fd& fd) {
+                       return write_all(fd.get(), bytes, temporary).and_then([&]() -> Result<> {
+                           return ::fsync(fd.get()) == 0
+                                      ? Result<>()
+                                      : fail_errno("sync " + temporary.string());
+                       });
+                   })
+                   .and_then([&] { return rename(temporary, path); });
+    if (!put) {
+        ::unlink(temporary.c_str());
+    }
+    return put;
+}
+
 Result<> RealFileOps::remove(const fs::path& path) {
     return remove_at(AT_FDCWD, path.string(), path);
 }

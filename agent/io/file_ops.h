@@ -26,6 +26,8 @@ public:
     /// Atomic and durable: slipway::replace_file().
     [[nodiscard]] virtual Result<> replace_file(const std::filesystem::path& path,
                                                 ByteSpan bytes) = 0;
+    /// Atomic, with durable bytes; the name is durable with the next sync_directory().
+    [[nodiscard]] virtual Result<> put_file(const std::filesystem::path& path, ByteSpan bytes) = 0;
     /// Removes a file, a symlink or a whole tree (never through a symlink; read-only directories
     /// too). What is not there is fine.
     [[nodiscard]] virtual Result<> remove(const std::filesystem::path& path) = 0;
@@ -45,6 +47,7 @@ public:
     Result<> rename(const std::filesystem::path& from, const std::filesystem::path& to) override;
     Result<> exchange(const std::filesystem::path& from, const std::filesystem::path& to) override;
     Result<> replace_file(const std::filesystem::path& path, ByteSpan bytes) override;
+    Result<> put_file(const std::filesystem::path& path, ByteSpan bytes) override;
     Result<> remove(const std::filesystem::path& path) override;
     Result<> set_mode(const std::filesystem::path& directory, unsigned mode) override;
     Result<> make_spare(const std::filesystem::path& path, std::uint64_t bytes) override;

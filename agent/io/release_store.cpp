@@ -127,6 +127,11 @@ Result<> ReleaseStore::write(const History& history) {
         [&] { return files_.replace_file(paths_.state(), as_bytes(encode_history(history))); });
 }
 
+Result<> ReleaseStore::put(const History& history) {
+    return with_spare(
+        [&] { return files_.put_file(paths_.state(), as_bytes(encode_history(history))); });
+}
+
 Result<> ReleaseStore::point(const fs::path& link, const ReleaseId& to) {
     const auto temporary = temporary_name(paths_.directory, link.filename().string());
     return with_spare([&] { return files_.make_symlink(link_text(to), temporary); }).and_then([&] {
@@ -186,6 +191,10 @@ Result<History> ReleaseStore::recover(const std::string& now) {
     if (stored && *stored == *reconciled) {
         return reconciled;
     }
+    if (stored && stored->intent == reconciled->activations) {
+        // As activate() leaves it; it may have been killed before it synced the names.
+        return files_.sync_directory(paths_.directory).map([&] { return *reconciled; });
+    }
     return files_.sync_directory(paths_.directory)
         .and_then([&] { return write(*reconciled); })
         .map([&] { return *reconciled; });
@@ -216,13 +225,23 @@ Result<> ReleaseStore::activate(const History& before, const std::vector<Activat
     }
     const History switching{before.activations, after};
     const History switched{after, std::nullopt};
-    // Not read-only yet only if an earlier run was killed between the two steps of adopt().
-    return files_.set_mode(paths_.release(target), read_only_directory)
-        .and_then([&] { return write(switching); })
+    // Two flushes, of the history's bytes and of the names: a disk takes milliseconds for each. What
+    // was lost of names that were not synced together, reconcile() makes good; the history keeps the
+    // intent, which is committed by where `current` leads.
+    return make_read_only(target)
+        .and_then([&] { return put(switching); })
         .and_then([&] { return point(paths_.current(), target); })
         .and_then([&] { return point_previous(switched); })
-        .and_then([&] { return files_.sync_directory(paths_.directory); })
-        .and_then([&] { return write(switched); });
+        .and_then([&] { return files_.sync_directory(paths_.directory); });
+}
+
+// It is not yet only if an earlier run was killed between the two steps of adopt().
+Result<> ReleaseStore::make_read_only(const ReleaseId& id) {
+    std::error_code ec;
+    const auto mode = fs::status(paths_.release(id), ec).permissions();
+    return !ec && mode == fs::perms(read_only_directory)
+               ? Result<>()
+               : files_.set_mode(paths_.release(id), read_only_directory);
 }
 
 Result<> ReleaseStore::remove(const ReleaseId& id) {

@@ -58,6 +58,8 @@ public:
 private:
     [[nodiscard]] Result<History> load() const;
     [[nodiscard]] Result<> write(const History& history);
+    [[nodiscard]] Result<> put(const History& history);
+    [[nodiscard]] Result<> make_read_only(const ReleaseId& id);
     /// `change`, and once more with the spare blocks given up if the disk was full.
     template <typename Change>
     [[nodiscard]] Result<> with_spare(Change change);

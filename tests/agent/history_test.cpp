@@ -88,6 +88,14 @@ TEST_CASE("reconcile: a current that was set by hand is believed", "[history]") 
     CHECK(past.activations.back().at == "now");
 }
 
+TEST_CASE("reconcile: a current that was current before is a way back", "[history]") {
+    const auto past = reconcile(history({1, 2, 3}), id(1), all_whole, "now");
+    CHECK(past.current() == id(1));
+    CHECK_FALSE(past.previous());
+    CHECK(past.activations.back().at == "now");
+    CHECK(reconcile(history({1, 2, 1, 3}), id(1), all_whole, "now").activations.size() == 3);
+}
+
 TEST_CASE("reconcile: releases that are gone are no place to roll back to", "[history]") {
     const auto gone = [](const ReleaseId& one) { return one != id(2); };
     CHECK(reconcile(history({1, 2, 3}), id(3), gone, "now") == history({1, 3}));

@@ -28,6 +28,9 @@ public:
     Result<> replace_file(const std::filesystem::path& path, ByteSpan bytes) override {
         return spend([&] { return disk_.replace_file(path, bytes); });
     }
+    Result<> put_file(const std::filesystem::path& path, ByteSpan bytes) override {
+        return spend([&] { return disk_.put_file(path, bytes); });
+    }
     Result<> remove(const std::filesystem::path& path) override {
         return spend([&] { return disk_.remove(path); });
     }
