@@ -20,13 +20,15 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t mib = 1024 * 1024;
 
-// Two processes of 40 MiB each at the same time, which then say so.
-const std::string two_processes = R"(
-hold() { exec python3 -c 'import time; held = bytearray(b"x" * (40 << 20)); time.sleep(1)'; }
+// Two processes of 40 MiB each at the same time, which then say so. Every page is written, and at
+// no time is there a second copy of them.
+const std::string two_processes = R"sh(
+touch='held = bytearray(40 << 20); held[::4096] = b"x" * (len(held) // 4096)'
+hold() { exec python3 -c "import time; $touch; time.sleep(1)"; }
 hold & one=$!
 hold & two=$!
 wait $one && wait $two && echo both held
-)";
+)sh";
 
 /// The most that a number in any run's cgroup was, while it is watched.
 class Watch {
