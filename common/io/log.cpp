@@ -1,12 +1,16 @@
 #include "common/io/log.h"
 
+#include <cerrno> // program_invocation_short_name
 #include <cstdlib>
+#include <vector>
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include "common/core/errc.h"
+#include "common/core/journal_entry.h"
+#include "common/io/journal_socket.h"
 
 namespace slipway {
 namespace {
@@ -23,6 +27,20 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
         break;
     }
     return spdlog::level::err;
+}
+
+int priority_of(LogLevel level) { // syslog(3)
+    switch (level) {
+    case LogLevel::debug:
+        return 7;
+    case LogLevel::info:
+        return 6;
+    case LogLevel::warning:
+        return 4;
+    case LogLevel::error:
+        break;
+    }
+    return 3;
 }
 
 // Under systemd the journal has time and level itself and reads the level from a "<N>" in front
@@ -43,25 +61,24 @@ spdlog::logger& logger() {
     return *instance;
 }
 
-std::string_view journal_prefix(LogLevel level) {
+std::string journal_prefix(LogLevel level) {
     static const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
-    if (!journal) {
-        return "";
-    }
-    switch (level) {
-    case LogLevel::debug:
-        return "<7>";
-    case LogLevel::info:
-        return "<6>";
-    case LogLevel::warning:
-        return "<4>";
-    case LogLevel::error:
-        break;
-    }
-    return "<3>";
+    return journal ? "<" + std::to_string(priority_of(level)) + ">" : "";
 }
 
-std::string quoted(std::string_view value) {
+// Whether the journal took it with its fields.
+bool sent_to_journal(LogLevel level, std::string_view event, std::string_view line,
+                     LogFields fields) {
+    static const auto journal = JournalSocket::if_stderr_is_journal();
+    if (!journal || !logger().should_log(spdlog_level(level))) {
+        return false;
+    }
+    std::vector<std::pair<std::string_view, std::string_view>> all(fields.begin(), fields.end());
+    return journal->send(
+        journal_entry(program_invocation_short_name, priority_of(level), event, line, all));
+}
+
+std::string in_quotes(std::string_view value) {
     std::string out = "\"";
     for (const char c : printable(value)) {
         if (c == '"' || c == '\\') {
@@ -75,10 +92,14 @@ std::string quoted(std::string_view value) {
 } // namespace
 
 void log_event(LogLevel level, std::string_view event, LogFields fields) {
-    std::string line = std::string(journal_prefix(level)) + std::string(event);
+    std::string line(event);
     for (const auto& [key, value] : fields) {
-        line += " " + std::string(key) + "=" + quoted(value);
+        line += " " + std::string(key) + "=" + in_quotes(value);
     }
+    if (sent_to_journal(level, event, line, fields)) {
+        return;
+    }
+    line.insert(0, journal_prefix(level));
     logger().log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
 }
 

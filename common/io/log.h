@@ -13,8 +13,8 @@ enum class LogLevel { debug, info, warning, error };
 using LogFields = std::initializer_list<std::pair<std::string_view, std::string>>;
 
 /// Writes one line for one event: `pack.shared pack="3f…" bytes="123"`. Values are quoted and
-/// control bytes escaped. Thread-safe. To stderr, which systemd takes to the journal with its
-/// level.
+/// control bytes escaped. Thread-safe. To stderr; where that is the journal's, each field on its
+/// own and with the event's message id (docs/events.md, which lists all).
 void log_event(LogLevel level, std::string_view event, LogFields fields = {});
 
 /// Lines below `level` are dropped. Default: info.
