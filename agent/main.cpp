@@ -2,17 +2,22 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <functional>
 #include <iostream>
+#include <mutex>
 #include <pthread.h>
 #include <stop_token>
 #include <thread>
 
+#include "agent/explain.h"
+#include "agent/io/config_reload.h"
 #include "agent/io/daemon.h"
 #include "agent/io/daemon_sockets.h"
 #include "agent/io/enroll.h"
 #include "agent/io/host_install.h"
 #include "agent/io/release_commands.h"
+#include "agent/io/timeline_book.h"
 #include "agent/output.h"
 #include "common/config/flags.h"
 #include "common/core/errc.h"
@@ -53,14 +58,16 @@ struct Options {
     bool dry_run = false;
 };
 
-// SIGINT and SIGTERM become a stop request; a second one ends the process at once. The signals are
-// blocked in all threads but this one, which waits for them.
+// SIGINT and SIGTERM become a stop request; a second one ends the process at once. SIGHUP is the
+// same, unless somebody takes it. The signals are blocked in all threads but this one, which waits
+// for them.
 class StopOnSignal {
 public:
     StopOnSignal() {
         sigemptyset(&signals_);
         sigaddset(&signals_, SIGINT);
         sigaddset(&signals_, SIGTERM);
+        sigaddset(&signals_, SIGHUP);
         sigaddset(&signals_, SIGUSR2); // Ends the wait.
         pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
         waiter_ = std::thread([this] { wait(); });
@@ -72,18 +79,33 @@ public:
     StopOnSignal(const StopOnSignal&) = delete;
     StopOnSignal& operator=(const StopOnSignal&) = delete;
     [[nodiscard]] std::stop_token token() const { return stop_.get_token(); }
+    /// Of SIGHUP, from now on; null: nobody.
+    void give_hangups_to(const ConfigReload* reload) {
+        const std::lock_guard lock(mutex_);
+        reload_ = reload;
+    }
 
 private:
+    bool taken_as_hangup(int signal) {
+        const std::lock_guard lock(mutex_);
+        if (signal != SIGHUP || reload_ == nullptr) {
+            return false;
+        }
+        reload_->ask();
+        return true;
+    }
     void wait() {
         int signal = 0;
         while (sigwait(&signals_, &signal) == 0 && signal != SIGUSR2) {
-            if (!stop_.request_stop()) {
+            if (!taken_as_hangup(signal) && !stop_.request_stop()) {
                 std::_Exit(static_cast<int>(ExitStatus::failed)); // The disk is valid at any time.
             }
         }
     }
     sigset_t signals_{};
     std::stop_source stop_;
+    std::mutex mutex_;
+    const ConfigReload* reload_ = nullptr;
     std::thread waiter_;
 };
 
@@ -99,6 +121,7 @@ struct Context {
     Progress progress;
     trust::TimePoint now;
     std::stop_token stop;
+    StopOnSignal& signals;
 
     [[nodiscard]] ReleaseCommands commands() {
         return {host, files, progress,
@@ -152,8 +175,10 @@ Result<> run_install(Context& context) {
         return tl::unexpected(request.error());
     }
     HostInstall installer(context.host, context.files, context.progress);
+    const auto began = std::time(nullptr);
     return installer.run(*request, context.stop).and_then([&](const InstallResult& result) {
         show_install(*request, result, context.options.json);
+        note_installation(context.host, *request, installer.times(), began);
         return installer.share(std::chrono::seconds(context.options.share_s), context.stop);
     });
 }
@@ -178,6 +203,10 @@ Result<> run_status(Context& context) {
     });
 }
 
+Result<> run_explain(Context& context) {
+    return explain(context.host, if_given(context.options.service), context.options.json);
+}
+
 Result<> run_releases(Context& context) {
     return context.commands().status(if_given(context.options.service)).map([&](const auto& all) {
         show_releases(all, context.options.json);
@@ -186,12 +215,19 @@ Result<> run_releases(Context& context) {
 
 Result<> run_run(Context& context) {
     auto options = context.options;
-    AgentConfig config;
-    auto read = config::read_source(
-        options.config, [&](config::Table& table) { config = read_agent_config(table); });
+    const auto read_config = [source = options.config] {
+        AgentConfig config;
+        return config::read_source(source,
+                                   [&](config::Table& table) { config = read_agent_config(table); })
+            .map([&] { return std::move(config); });
+    };
+    auto read = read_config();
     if (!read || options.config.check) {
-        return read.map([&] { std::cout << options.config.file.string() << ": right\n"; });
+        return read.map([&](const AgentConfig& /*config*/) {
+            std::cout << options.config.file.string() << ": right\n";
+        });
     }
+    auto config = std::move(*read);
     options.seeders = config.seeders;
     options.trust = config.trust;
     options.listen = config.listen;
@@ -199,8 +235,13 @@ Result<> run_run(Context& context) {
     options.tls = {config.tls.certificate, config.tls.key, config.tls.authority,
                    config.tls.revoked};
     return base_request(options, context.now).and_then([&](InstallRequest install) {
-        const DaemonOptions daemon{std::move(config), options.desired, std::move(install)};
-        return run_daemon(daemon, context.stop);
+        ConfigReload reload(read_config);
+        DaemonOptions daemon{std::move(config), options.desired, std::move(install)};
+        daemon.reload = &reload;
+        context.signals.give_hangups_to(&reload);
+        auto ended = run_daemon(daemon, context.stop);
+        context.signals.give_hangups_to(nullptr);
+        return ended;
     });
 }
 
@@ -332,6 +373,8 @@ std::vector<Command> declare(CLI::App& app, Options& options) {
         ->capture_default_str();
     auto* status = command("status", "What is current, and since when");
     one_service(status);
+    auto* explain = command("explain", "Where the time of the last installation went");
+    one_service(explain);
     auto* releases = command("releases", "All installed releases");
     one_service(releases);
     auto* verify = command("verify", "Read installed releases again and compare with their index");
@@ -350,7 +393,8 @@ std::vector<Command> declare(CLI::App& app, Options& options) {
     locks(gc);
     return {{install, run_install}, {run, run_run},           {enroll, run_enroll},
             {fetch, run_fetch},     {status, run_status},     {releases, run_releases},
-            {verify, run_verify},   {rollback, run_rollback}, {gc, run_gc}};
+            {verify, run_verify},   {rollback, run_rollback}, {gc, run_gc},
+            {explain, run_explain}};
 }
 
 Result<> check_names(const Options& options) {
@@ -373,12 +417,13 @@ int run(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : static_cast<int>(ExitStatus::usage);
     }
-    const StopOnSignal signals;
+    StopOnSignal signals;
     const auto style = options.quiet && !options.json
                            ? ProgressStyle::none
                            : progress_style(fileno(stderr), options.json);
     Context context{options,         {std::filesystem::absolute(options.root)}, {},
-                    Progress(style), std::chrono::system_clock::now(),          signals.token()};
+                    Progress(style), std::chrono::system_clock::now(),          signals.token(),
+                    signals};
     for (const auto& [sub, work] : commands) {
         if (!sub->parsed()) {
             continue;

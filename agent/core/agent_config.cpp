@@ -1,5 +1,7 @@
 #include "agent/core/agent_config.h"
 
+#include <algorithm>
+
 #include "common/core/errc.h"
 #include "common/core/names.h"
 
@@ -81,6 +83,39 @@ TransferLimits limits_from(config::Table& table) {
 }
 
 } // namespace
+
+ConfigChange compare(const AgentConfig& before, const AgentConfig& after) {
+    ConfigChange change{.limits = before.limits != after.limits ||
+                                  before.packs_bytes_max != after.packs_bytes_max,
+                        .services = {},
+                        .restart = {}};
+    const auto run_of = [](const AgentConfig& config, const std::string& name) {
+        const auto found = config.services.find(name);
+        return found == config.services.end() ? ServiceConfig{} : found->second;
+    };
+    for (const auto* const side : {&before, &after}) {
+        for (const auto& [name, service] : side->services) {
+            if (run_of(before, name) != run_of(after, name) &&
+                std::ranges::count(change.services, name) == 0) {
+                change.services.push_back(name);
+            }
+        }
+    }
+    const auto look = [&](const char* key, bool differs) {
+        if (differs) {
+            change.restart.emplace_back(key);
+        }
+    };
+    look("root", before.root != after.root);
+    look("trust", before.trust != after.trust);
+    look("seeders", before.seeders != after.seeders);
+    look("listen", before.listen != after.listen);
+    look("installer", before.installer != after.installer);
+    look("patience_s", before.patience != after.patience);
+    look("tls", before.tls != after.tls);
+    look("metrics", before.metrics != after.metrics);
+    return change;
+}
 
 AgentConfig read_agent_config(config::Table& table) {
     AgentConfig config;

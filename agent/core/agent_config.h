@@ -14,6 +14,7 @@ namespace slipway::agent {
 
 struct ServiceConfig {
     std::optional<RunSpec> run; ///< How it runs on this host; none: as the release's manifest says.
+    bool operator==(const ServiceConfig&) const = default;
 };
 
 /// /etc/slipway/agent.toml.
@@ -31,6 +32,14 @@ struct AgentConfig {
     std::uint64_t packs_bytes_max = 0; ///< On the disk; 0: no quota.
     std::map<std::string, ServiceConfig> services;
 };
+
+/// What differs between the configuration that a daemon runs with and one that was read later.
+struct ConfigChange {
+    bool limits = false;               ///< Rates, their windows, and the quota.
+    std::vector<std::string> services; ///< How they run on this host.
+    std::vector<std::string> restart;  ///< Keys that count from the next start only.
+};
+[[nodiscard]] ConfigChange compare(const AgentConfig& before, const AgentConfig& after);
 
 /// Takes the keys of the file; what is wrong is complained of in `table`.
 [[nodiscard]] AgentConfig read_agent_config(config::Table& table);

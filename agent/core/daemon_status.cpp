@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/core/timeline_json.h"
+
 namespace slipway::agent {
 
 using nlohmann::json;
@@ -40,11 +42,36 @@ json to_json(const ServiceView& view) {
                 {"step", state.work ? json(to_string(state.work->step())) : json()},
                 {"tries", state.work ? json(state.work->tries) : json()},
                 {"waits_ms", view.waits_ms ? json(*view.waits_ms) : json()},
+                {"installation", view.installation ? timeline_json(*view.installation) : json()},
                 {"last_error", state.last_error}};
     return out;
 }
 
 } // namespace
+
+std::string daemon_summary(const DaemonView& view) {
+    constexpr std::size_t named_max = 8;
+    if (view.services.empty()) {
+        return "no services";
+    }
+    std::string text;
+    std::size_t named = 0;
+    for (const auto& [name, service] : view.services) {
+        if (++named > named_max) {
+            text += "; and " + std::to_string(view.services.size() - named_max) + " more";
+            break;
+        }
+        const auto& state = *service.state;
+        text += (text.empty() ? "" : "; ") + name + " " + std::string(to_string(state.phase));
+        if (state.running) {
+            text += " (" + state.running->artifact.text() + ")";
+        }
+        if (state.work && state.work->tries > 0) {
+            text += " (failed tries: " + std::to_string(state.work->tries) + ")";
+        }
+    }
+    return text;
+}
 
 std::string encode_daemon_status(const DaemonView& view) {
     json all = json::object();

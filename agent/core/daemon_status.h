@@ -5,13 +5,15 @@
 #include <string>
 
 #include "agent/core/install_machine.h"
+#include "agent/core/timeline.h"
 #include "agent/core/transfer_limits.h"
 
 namespace slipway::agent {
 
 struct ServiceView {
     const InstallState* state = nullptr;
-    std::optional<std::int64_t> waits_ms; ///< Until the step is tried again.
+    std::optional<std::int64_t> waits_ms;   ///< Until the step is tried again.
+    std::optional<Timeline> installation{}; ///< The last one, over or not.
 };
 
 /// What a daemon's packs and their swarms are doing.
@@ -35,5 +37,9 @@ struct DaemonView {
 /// What the daemon says about itself and its services: one line of JSON, version 1. docs/agent.md
 /// lists the fields.
 [[nodiscard]] std::string encode_daemon_status(const DaemonView& view);
+
+/// The same for a glance, as `systemctl status` shows it: "web healthy (web@1.2); api staging
+/// (failed tries: 2)". One line of some hundred bytes at most.
+[[nodiscard]] std::string daemon_summary(const DaemonView& view);
 
 } // namespace slipway::agent

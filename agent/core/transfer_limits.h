@@ -27,11 +27,13 @@ struct RateWindow {
     unsigned from_minute = 0; ///< Of the day, local time.
     unsigned to_minute = 0;
     Rates rates;
+    bool operator==(const RateWindow&) const = default;
 };
 
 struct TransferLimits {
     Rates always;
     std::vector<RateWindow> windows;
+    bool operator==(const TransferLimits&) const = default;
 };
 
 /// A minute of the week: 0 is Monday 00:00, local time.

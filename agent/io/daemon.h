@@ -9,6 +9,7 @@
 
 namespace slipway::agent {
 
+class ConfigReload;
 class DaemonListener;
 class DesiredSource;
 
@@ -19,6 +20,7 @@ struct DaemonOptions {
     /// Beside the file. They outlive the daemon; so do the listeners.
     std::vector<DesiredSource*> sources{};
     std::vector<DaemonListener*> listeners{};
+    ConfigReload* reload = nullptr; ///< Outlives the daemon as well; null: nobody asks for that.
 };
 
 /// Brings the services of a host to what the desired state says and keeps them there, until a stop

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <ctime>
 #include <poll.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "agent/core/daemon_metrics.h"
 #include "agent/core/daemon_status.h"
 #include "agent/core/install_state.h"
+#include "agent/io/config_reload.h"
 #include "common/core/errc.h"
 #include "common/io/log.h"
 
@@ -36,31 +36,41 @@ bool may_keep_command(const InstallState& state) {
 } // namespace
 
 DaemonLoop::DaemonLoop(const DaemonOptions& options, const HostLayout& host, Parts parts)
-    : options_(options), host_(host), machine_{.seed = static_cast<std::uint64_t>(::gethostid())},
-      parts_(std::move(parts)), packs_(host, {.seeders = options.install.seeders,
-                                              .fetcher = options.install.fetcher,
-                                              .quota_bytes = options.config.packs_bytes_max}) {}
+    : options_(options), config_(options.config), host_(host),
+      machine_{.seed = static_cast<std::uint64_t>(::gethostid())}, parts_(std::move(parts)),
+      packs_(host, {.seeders = options.install.seeders,
+                    .fetcher = options.install.fetcher,
+                    .quota_bytes = options.config.packs_bytes_max}),
+      timelines_(host) {
+    parts_.listeners.push_back(&timelines_);
+}
 
 void DaemonLoop::run(const std::stop_token& stop) {
     const std::stop_callback wake(stop, [this] { mailbox_.ring(); });
     start();
-    (void)::sd_notify(0, "READY=1");
+    manager_.ready();
     while (!stop.stop_requested()) {
         turn(wait());
-        // A journal that takes nothing is no progress: the service manager may try a restart.
-        if (unwritten_.empty()) {
-            (void)::sd_notify(0, "WATCHDOG=1");
-        }
+        tell_manager();
     }
-    (void)::sd_notify(0, "STOPPING=1");
+    manager_.stopping();
     log_event(LogLevel::info, "agent.stopped");
+}
+
+void DaemonLoop::tell_manager() {
+    manager_.status(daemon_summary(view()));
+    // A journal that takes nothing is no progress, nor is a fetcher that is not heard of: the
+    // service manager may try a restart. That this is reached is the loop's own progress.
+    if (unwritten_.empty() && packs_.is_alive()) {
+        manager_.alive();
+    }
 }
 
 void DaemonLoop::start() {
     started_unix_s_ = std::time(nullptr);
     measured_at_ = Clock::now();
     load_journal();
-    for (const auto& [name, config] : options_.config.services) {
+    for (const auto& [name, config] : config_.services) {
         (void)service(name);
     }
     look();
@@ -98,29 +108,37 @@ DaemonLoop::Service& DaemonLoop::service(const std::string& name) {
     const auto [found, is_new] = services_.try_emplace(name);
     auto& one = found->second;
     if (is_new) {
-        const auto config = options_.config.services.find(name);
         one.command = std::make_unique<ServiceCommand>();
-        one.actions = std::make_unique<ServiceActions>(ServiceParts{
-            .host = host_,
-            .name = name,
-            .config = config == options_.config.services.end() ? ServiceConfig{} : config->second,
-            .install = options_.install,
-            .installer = options_.config.installer,
-            .command = *one.command,
-            .packs = packs_});
+        one.actions = make_actions(name, *one.command);
         one.jobs = std::make_unique<ServiceJobs>();
     }
     return one;
 }
 
+std::unique_ptr<ServiceActions> DaemonLoop::make_actions(const std::string& name,
+                                                         ServiceCommand& command) {
+    const auto config = config_.services.find(name);
+    return std::make_unique<ServiceActions>(
+        ServiceParts{.host = host_,
+                     .name = name,
+                     .config = config == config_.services.end() ? ServiceConfig{} : config->second,
+                     .install = options_.install,
+                     .installer = options_.config.installer,
+                     .command = command,
+                     .packs = packs_,
+                     .timelines = timelines_});
+}
+
 DaemonLoop::Ready DaemonLoop::wait() {
-    std::vector<pollfd> waited{{mailbox_.fd(), POLLIN, 0}, {parts_.status.fd(), POLLIN, 0}};
+    const int reload = options_.reload != nullptr ? options_.reload->fd() : -1; // -1: ignored.
+    std::vector<pollfd> waited{
+        {mailbox_.fd(), POLLIN, 0}, {parts_.status.fd(), POLLIN, 0}, {reload, POLLIN, 0}};
     const auto first_source = waited.size();
     for (const auto* source : parts_.sources) {
         waited.push_back({source->fd(), POLLIN, 0});
     }
     (void)::poll(waited.data(), waited.size(), static_cast<int>(next_turn().count()));
-    Ready ready{.sources = {}, .status = waited[1].revents != 0};
+    Ready ready{.sources = {}, .status = waited[1].revents != 0, .reload = waited[2].revents != 0};
     for (std::size_t i = 0; i < parts_.sources.size(); ++i) {
         if (waited[first_source + i].revents != 0) {
             ready.sources.push_back(parts_.sources[i]);
@@ -160,6 +178,9 @@ void DaemonLoop::turn(const Ready& ready) {
         look();
         parts_.metrics->publish(daemon_metrics(view()));
     }
+    if (ready.reload) {
+        reload_config();
+    }
     for (auto* source : ready.sources) {
         take_desired(*source);
     }
@@ -189,9 +210,9 @@ void DaemonLoop::limit_transfers() {
     std::tm local{};
     if (::localtime_r(&now, &local) != nullptr) {
         const auto day = static_cast<unsigned>((local.tm_wday + 6) % 7); // tm_wday: 0 is Sunday.
-        packs_.set_limits(rates_at(options_.config.limits,
-                                   day * minutes_a_day +
-                                       static_cast<unsigned>(local.tm_hour * 60 + local.tm_min)));
+        packs_.set_limits(
+            rates_at(config_.limits, day * minutes_a_day +
+                                         static_cast<unsigned>(local.tm_hour * 60 + local.tm_min)));
     }
 }
 
@@ -309,6 +330,7 @@ DaemonView DaemonLoop::view() const {
     for (const auto& [name, one] : services_) {
         auto& service = view.services[name];
         service.state = &one.state;
+        service.installation = timelines_.last(name);
         if (one.wake_at) {
             const auto left = std::chrono::ceil<milliseconds>(*one.wake_at - Clock::now());
             service.waits_ms = std::max<std::int64_t>(0, left.count());

@@ -19,6 +19,7 @@
 #include "agent/io/service_actions.h"
 #include "agent/io/service_command.h"
 #include "agent/io/service_jobs.h"
+#include "agent/io/service_manager.h"
 
 namespace slipway::agent {
 
@@ -53,6 +54,7 @@ private:
     struct Ready {
         std::vector<DesiredSource*> sources;
         bool status = false;
+        bool reload = false;
     };
 
     void start();
@@ -63,6 +65,11 @@ private:
     void turn(const Ready& ready);
     void look();
     void limit_transfers();
+    void reload_config();
+    void apply(AgentConfig config);
+    [[nodiscard]] std::unique_ptr<ServiceActions> make_actions(const std::string& name,
+                                                               ServiceCommand& command);
+    void tell_manager();
     void keep_command(const std::string& name, Service& one);
     void take_desired(DesiredSource& source);
     void give(const std::string& name, const Event& event);
@@ -73,10 +80,12 @@ private:
     [[nodiscard]] DaemonView view() const;
 
     const DaemonOptions& options_;
+    AgentConfig config_; ///< As it was read last.
     const HostLayout& host_;
     MachineOptions machine_;
     Parts parts_;
     Mailbox mailbox_;
+    ServiceManager manager_;
     std::deque<Ended> unwritten_; ///< What the journal could not take yet.
     Clock::time_point looked_at_;
     std::int64_t started_unix_s_ = 0;
@@ -84,6 +93,7 @@ private:
     Clock::time_point measured_at_;
     Rates rates_; ///< and those between the last two looks.
     SharedPacks packs_;
+    TimelineBook timelines_;
     std::map<std::string, Service> services_; ///< Last: its threads use the mailbox.
 };
 

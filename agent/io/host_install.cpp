@@ -38,10 +38,25 @@ std::vector<ChunkRef> chunks_not_installed(const Tree& tree, const InstalledCont
 
 HostInstall::HostInstall(const HostLayout& host, FileOps& files, Progress& progress,
                          SharedPacks* shared)
-    : host_(host), files_(files), progress_(progress), shared_(shared) {}
+    : host_(host), files_(files), progress_(progress), shared_(shared) {
+    progress_.watch(&timer_);
+}
+
+HostInstall::~HostInstall() {
+    progress_.watch(nullptr);
+}
 
 PackSource& HostInstall::source() {
-    return use_ ? static_cast<PackSource&>(*use_) : *fetcher_;
+    return *source_;
+}
+
+StageTimes HostInstall::times() const {
+    auto times = timer_.times();
+    if (source_) {
+        times.fetched_bytes = totals().fetched_bytes;
+        times.had_bytes = totals().had_bytes;
+    }
+    return times;
 }
 
 const FetchTotals& HostInstall::totals() const {
@@ -52,9 +67,13 @@ Result<> HostInstall::prepare(const InstallRequest& request) {
     if (shared_ != nullptr) {
         use_ = std::make_unique<SharedPacks::Use>(*shared_);
         use_->on_bytes = [this](std::uint64_t bytes) { progress_.add(bytes); };
+        use_->on_note = [this](std::string_view text) { progress_.note(text); };
+        use_->on_turn = [this] { timer_.turn_comes(); };
+        source_ = std::make_unique<TimedSource>(*use_, timer_, true);
     } else {
         fetcher_ =
             std::make_unique<PackFetcher>(host_, request.seeders, request.fetcher, progress_);
+        source_ = std::make_unique<TimedSource>(*fetcher_, timer_, false);
     }
     for (const auto& directory : {host_.packs(), host_.trust()}) {
         if (auto made = files_.make_directory(directory); !made) {

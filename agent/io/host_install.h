@@ -11,6 +11,7 @@
 #include "agent/io/installer.h"
 #include "agent/io/pack_fetcher.h"
 #include "agent/io/shared_packs.h"
+#include "agent/io/stage_timer.h"
 
 namespace slipway::agent {
 
@@ -40,6 +41,9 @@ public:
     /// null: a session of its own.
     HostInstall(const HostLayout& host, FileOps& files, Progress& progress,
                 SharedPacks* shared = nullptr);
+    ~HostInstall();
+    HostInstall(const HostInstall&) = delete;
+    HostInstall& operator=(const HostInstall&) = delete;
 
     /// Fetches, builds and switches; see Installer for promises and errors.
     [[nodiscard]] Result<InstallResult> run(const InstallRequest& request, std::stop_token stop);
@@ -55,6 +59,9 @@ public:
     /// Nothing is left to do with a daemon's packs, which are shared anyway.
     [[nodiscard]] Result<> share(std::chrono::seconds duration, std::stop_token stop);
 
+    /// Where the time went since this was made, whatever came of it.
+    [[nodiscard]] StageTimes times() const;
+
 private:
     [[nodiscard]] Result<> prepare(const InstallRequest& request);
     [[nodiscard]] Result<> fetch_packs(const InstallRequest& request,
@@ -63,12 +70,14 @@ private:
     const HostLayout& host_;
     FileOps& files_;
     Progress& progress_;
+    StageTimer timer_; ///< Watches progress_.
     [[nodiscard]] PackSource& source();
     [[nodiscard]] const FetchTotals& totals() const;
 
     SharedPacks* shared_;
     std::unique_ptr<SharedPacks::Use> use_; ///< One of the two, from prepare() on.
     std::unique_ptr<PackFetcher> fetcher_;
+    std::unique_ptr<TimedSource> source_;
 };
 
 } // namespace slipway::agent

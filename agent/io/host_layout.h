@@ -18,6 +18,7 @@ namespace slipway::agent {
 ///     staging/                     what is being built; swept by every run
 ///     state.json, lock
 ///     spare                        blocks for a rollback when the disk is full
+///     explain.json                 where the time of installations by hand went
 ///     seal.key                     under which the files of its releases are sealed
 struct ServicePaths {
     std::string name;
@@ -31,6 +32,7 @@ struct ServicePaths {
     [[nodiscard]] std::filesystem::path state() const { return directory / "state.json"; }
     [[nodiscard]] std::filesystem::path spare() const { return directory / "spare"; }
     [[nodiscard]] std::filesystem::path lock() const { return directory / "lock"; }
+    [[nodiscard]] std::filesystem::path explanation() const { return directory / "explain.json"; }
     [[nodiscard]] std::filesystem::path seal_key() const { return directory / "seal.key"; }
     [[nodiscard]] std::filesystem::path release(const ReleaseId& id) const {
         return releases() / id.text;
@@ -63,6 +65,10 @@ struct HostLayout {
     [[nodiscard]] std::filesystem::path pack(const PackId& id) const { return packs() / id.name(); }
     [[nodiscard]] std::filesystem::path metainfo(const PackId& id) const {
         return packs() / (id.name() + ".torrent");
+    }
+    /// Where the time of a service's installations went, as the daemon saw it.
+    [[nodiscard]] std::filesystem::path explanation(const std::string& service) const {
+        return root / "explain" / (service + ".json");
     }
     [[nodiscard]] std::filesystem::path services() const { return root / "services"; }
     [[nodiscard]] ServicePaths service(const std::string& name) const {

@@ -46,6 +46,7 @@ void PackFetcher::ask_seeders(std::stop_token stop) {
         if (!seeder.directory.empty()) {
             continue;
         }
+        progress_.add(0); // Each has its own deadline.
         const auto url = join_url(seeder.address, "v1/seeder");
         auto info = http.get(url, limits, stop).and_then([&](const Bytes& body) {
             return decode_seeder_info(body, url);
@@ -72,6 +73,7 @@ Result<PackFile> PackFetcher::load_metainfo(const PackId& id) {
     std::string reasons;
     auto code = make_error_code(Errc::unreachable);
     for (const auto& seeder : seeders_) {
+        progress_.add(0); // Each has its own deadline.
         RepositorySource source(seeder.directory.empty() ? seeder.address : seeder.directory,
                                 options_.tls);
         const auto path = layout::metainfo_path(id);
@@ -117,7 +119,7 @@ PackFetcher::missing(const std::vector<PackRequest>& requests, std::stop_token s
         wanted = merged(std::move(wanted));
         auto missing = request.wanted.empty()
                            ? std::vector<Range>{}
-                           : missing_ranges((*known)->file, request.wanted, stop);
+                           : missing_ranges((*known)->file, request.wanted, stop, &progress_);
         if (!missing) {
             return tl::unexpected(std::move(missing.error()));
         }
@@ -182,7 +184,7 @@ Result<> PackFetcher::copy_from_directories(PackFile& pack, std::vector<Range>& 
             return copied;
         }
         progress_.note(describe(copied.error()) + "; trying another seeder");
-        auto left = missing_ranges(pack, missing, stop);
+        auto left = missing_ranges(pack, missing, stop, &progress_);
         if (!left) {
             return tl::unexpected(std::move(left.error()));
         }

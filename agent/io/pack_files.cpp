@@ -41,7 +41,7 @@ bool is_right(int fd, const PackFile& pack, const swarm::PieceGrid& grid, std::s
 } // namespace
 
 Result<std::vector<Range>> missing_ranges(PackFile& pack, const std::vector<Range>& wanted,
-                                          std::stop_token stop) {
+                                          std::stop_token stop, Progress* progress) {
     const swarm::PieceGrid grid(pack.id);
     pack.verified.resize(grid.count());
     std::vector<std::size_t> unknown;
@@ -55,6 +55,9 @@ Result<std::vector<Range>> missing_ranges(PackFile& pack, const std::vector<Rang
         auto read = parallel_for(unknown.size(), worker_count(), std::move(stop),
                                  [&](std::size_t i) -> Result<> {
                                      right[i] = is_right(fd->get(), pack, grid, unknown[i]) ? 1 : 0;
+                                     if (progress != nullptr) {
+                                         progress->add(0);
+                                     }
                                      return {};
                                  });
         if (!read) {

@@ -22,9 +22,12 @@ struct PackFile {
 
 /// The pieces that touch `wanted` and are not on the disk, or not right there, as ranges. Reads
 /// only those that it has not read before, on all cores, and notes the right ones in
-/// `pack.verified`. A file that is missing or short has nothing.
-[[nodiscard]] Result<std::vector<Range>>
-missing_ranges(PackFile& pack, const std::vector<Range>& wanted, std::stop_token stop);
+/// `pack.verified`. A file that is missing or short has nothing. `progress`, if given, hears of
+/// each piece that was read, as of 0 bytes: nothing came.
+[[nodiscard]] Result<std::vector<Range>> missing_ranges(PackFile& pack,
+                                                        const std::vector<Range>& wanted,
+                                                        std::stop_token stop,
+                                                        Progress* progress = nullptr);
 
 /// Notes that the pieces of `ranges` were verified when they were fetched.
 void note_verified(PackFile& pack, const std::vector<Range>& ranges);

@@ -4,7 +4,6 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "agent/io/installer_client.h"
 #include "agent/io/low_priority.h"
 #include "agent/io/probes.h"
 #include "agent/io/release_commands.h"
@@ -12,6 +11,7 @@
 #include "agent/io/self_restart.h"
 #include "agent/io/unit_control.h"
 #include "common/core/errc.h"
+#include "common/core/progress_text.h"
 #include "common/format/manifest.h"
 #include "common/io/file_ops.h"
 #include "common/trust/utc_time.h"
@@ -29,6 +29,10 @@ constexpr unsigned builds_max = 3;
 std::string now_text() {
     return trust::format_utc(
         std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now()));
+}
+
+Milliseconds since(Clock::time_point began) {
+    return std::chrono::round<Milliseconds>(Clock::now() - began);
 }
 
 void wait(Milliseconds delay, const std::stop_token& stop) {
@@ -228,31 +232,47 @@ void ServiceActions::see_unit(const RunSpec& spec, ProbeVerdict& verdict) const 
 
 Result<std::optional<Release>> ServiceActions::stage(const api::Wanted& wanted,
                                                      const std::stop_token& stop) {
+    const auto began = Clock::now();
     if (auto present = installed(wanted, stop)) {
+        parts_.timelines.staged(parts_.name, {.times = {{Part::verify, since(began)}}});
         return present;
     }
     lower_priority(); // Of this thread, which does nothing else.
     auto request = parts_.install;
     request.artifact = wanted.artifact;
     request.now = std::chrono::system_clock::now();
-    if (!parts_.installer.empty()) {
-        return stage_for_installer(request, stop);
-    }
     RealFileOps files;
     Progress progress(ProgressStyle::none);
-    return HostInstall(parts_.host, files, progress, &parts_.packs)
-        .run(request, stop)
-        .map([&](const auto& result) {
-            return std::optional(Release{wanted.artifact, result.digest});
-        });
+    HostInstall install(parts_.host, files, progress, &parts_.packs);
+    auto staged = !parts_.installer.empty()
+                      ? stage_for_installer(install, progress, request, stop)
+                      : install.run(request, stop).map([&](const InstallResult& result) {
+                            return std::optional(Release{wanted.artifact, result.digest});
+                        });
+    auto times = install.times();
+    note_limits(times);
+    parts_.timelines.staged(parts_.name, std::move(times));
+    return staged;
+}
+
+void ServiceActions::note_limits(StageTimes& times) const {
+    const auto most = parts_.packs.status().limits.download_bytes_per_s;
+    const auto transfer = times.times.find(Part::transfer);
+    if (most == 0 || transfer == times.times.end()) {
+        return;
+    }
+    const auto ms = static_cast<std::uint64_t>(transfer->second.count());
+    if (times.fetched_bytes / ms * 1'000 >= most / 5 * 4) { // Part times are above 0.
+        add_remark(times.remarks,
+                   "limits.download_bytes_per_s of this host allow " + human_bytes(most) + "/s");
+    }
 }
 
 // Fetches here, where the network is, and has the release built where the privilege is.
-Result<std::optional<Release>> ServiceActions::stage_for_installer(const InstallRequest& request,
+Result<std::optional<Release>> ServiceActions::stage_for_installer(HostInstall& network,
+                                                                   Progress& progress,
+                                                                   const InstallRequest& request,
                                                                    const std::stop_token& stop) {
-    RealFileOps files;
-    Progress progress(ProgressStyle::none);
-    HostInstall network(parts_.host, files, progress, &parts_.packs);
     std::vector<PackRequest> also;
     for (unsigned builds = 1;; ++builds) {
         const auto staged = network.stage(request, also, stop);
@@ -263,7 +283,9 @@ Result<std::optional<Release>> ServiceActions::stage_for_installer(const Install
         build.op = InstallerOp::build;
         build.artifact = request.artifact;
         build.digest = staged->digest;
-        const auto reply = ask_installer(std::move(build), stop);
+        const auto reply = ask_installer(std::move(build), stop, [&](const InstallerReply& phase) {
+            progress.phase(phase.phase, phase.total_bytes);
+        });
         if (!reply) {
             return tl::unexpected(reply.error());
         }
@@ -280,12 +302,13 @@ Result<std::optional<Release>> ServiceActions::stage_for_installer(const Install
     }
 }
 
-Result<InstallerReply> ServiceActions::ask_installer(InstallerRequest request,
-                                                     const std::stop_token& stop) const {
+Result<InstallerReply>
+ServiceActions::ask_installer(InstallerRequest request, const std::stop_token& stop,
+                              const InstallerClient::OnProgress& on_progress) const {
     request.service = parts_.name;
     return InstallerClient::connect(parts_.installer).and_then([&](InstallerClient client) {
         const std::stop_callback cancel(stop, [&client] { (void)client.cancel(); });
-        return client.ask(std::move(request));
+        return client.ask(std::move(request), on_progress);
     });
 }
 

@@ -13,7 +13,9 @@
 #include "agent/io/hook_runner.h"
 #include "agent/io/host_install.h"
 #include "agent/io/host_layout.h"
+#include "agent/io/installer_client.h"
 #include "agent/io/service_command.h"
+#include "agent/io/timeline_book.h"
 
 namespace slipway::agent {
 
@@ -26,6 +28,7 @@ struct ServiceParts {
     std::filesystem::path installer; ///< Socket of slipway-installer; empty: this process installs.
     ServiceCommand& command;
     SharedPacks& packs;
+    TimelineBook& timelines;
 };
 
 /// Performs the actions that a service's machine asks for. Each may be performed again after a
@@ -48,10 +51,14 @@ private:
                                                      const std::stop_token& stop);
     [[nodiscard]] Result<std::optional<Release>> stage(const api::Wanted& wanted,
                                                        const std::stop_token& stop);
-    [[nodiscard]] Result<std::optional<Release>> stage_for_installer(const InstallRequest& request,
+    [[nodiscard]] Result<std::optional<Release>> stage_for_installer(HostInstall& network,
+                                                                     Progress& progress,
+                                                                     const InstallRequest& request,
                                                                      const std::stop_token& stop);
-    [[nodiscard]] Result<InstallerReply> ask_installer(InstallerRequest request,
-                                                       const std::stop_token& stop) const;
+    void note_limits(StageTimes& times) const;
+    [[nodiscard]] Result<InstallerReply>
+    ask_installer(InstallerRequest request, const std::stop_token& stop,
+                  const InstallerClient::OnProgress& on_progress = {}) const;
     [[nodiscard]] std::optional<Release> installed(const api::Wanted& wanted,
                                                    const std::stop_token& stop);
     [[nodiscard]] Result<> switch_to(const Release& release);

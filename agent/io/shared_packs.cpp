@@ -28,10 +28,12 @@ public:
             return fail(Errc::cancelled, "wait for another service's packs");
         }
         packs.turn_taken_ = true;
+        packs.beat();
         return std::unique_ptr<Turn>(new Turn(packs));
     }
     ~Turn() {
         packs_.current_ = nullptr;
+        packs_.beat();
         {
             const std::lock_guard lock(packs_.turn_mutex_);
             packs_.turn_taken_ = false;
@@ -47,10 +49,12 @@ private:
 };
 
 SharedPacks::SharedPacks(const HostLayout& host, Options options)
-    : host_(host), options_(std::move(options)),
-      progress_(ProgressStyle::none, [this](std::uint64_t bytes) { received(bytes); }),
-      fetcher_(host, options_.seeders, options_.fetcher, progress_),
-      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+    : host_(host), options_(std::move(options)), progress_(ProgressStyle::none),
+      fetcher_(host, options_.seeders, options_.fetcher, progress_), heard_of_(Clock::now()),
+      quota_bytes_(options_.quota_bytes) {
+    progress_.watch(this);
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
 
 SharedPacks::~SharedPacks() = default;
 
@@ -81,6 +85,10 @@ Result<std::vector<std::vector<Range>>>
 SharedPacks::Use::missing(const std::vector<PackRequest>& requests, std::stop_token stop) {
     note(requests);
     return Turn::take(packs_, stop).and_then([&](const std::unique_ptr<Turn>& /*turn*/) {
+        packs_.current_ = this;
+        if (on_turn) {
+            on_turn();
+        }
         if (!std::exchange(asked_, true)) {
             packs_.begin_anew(packs_.fetcher_);
         }
@@ -96,6 +104,9 @@ Result<> SharedPacks::Use::fetch(const std::vector<PackRequest>& requests, std::
                 packs_.begin_anew(packs_.fetcher_);
             }
             packs_.current_ = this;
+            if (on_turn) {
+                on_turn();
+            }
             const auto before = packs_.fetcher_.totals();
             auto done = packs_.fetcher_.fetch(requests, stop);
             const auto& after = packs_.fetcher_.totals();
@@ -117,7 +128,22 @@ void SharedPacks::begin_anew(PackFetcher& fetcher) {
     fetcher.begin_anew();
 }
 
-void SharedPacks::received(std::uint64_t bytes) {
+void SharedPacks::noted(std::string_view text) {
+    if (current_ != nullptr && current_->on_note) {
+        current_->on_note(text);
+    }
+}
+
+void SharedPacks::beat() {
+    heard_of_ = Clock::now();
+}
+
+bool SharedPacks::is_alive() const {
+    return Clock::now() - heard_of_.load() < options_.fetcher.patience + options_.silence_max;
+}
+
+void SharedPacks::added(std::uint64_t bytes) {
+    beat();
     {
         const std::lock_guard lock(mutex_);
         status_.downloaded_bytes += bytes;
@@ -163,6 +189,15 @@ void SharedPacks::set_limits(const Rates& rates) {
     fetcher_.set_rates(rates);
 }
 
+void SharedPacks::set_quota(std::uint64_t bytes) {
+    {
+        const std::lock_guard lock(mutex_);
+        quota_bytes_ = bytes;
+        poke_ = true;
+    }
+    poked_.notify_all();
+}
+
 SharingStatus SharedPacks::status() const {
     const std::lock_guard lock(mutex_);
     return status_;
@@ -200,7 +235,12 @@ void SharedPacks::share_what_is_there(const std::stop_token& stop) {
 }
 
 void SharedPacks::evict(const std::stop_token& /*stop*/) {
-    if (options_.quota_bytes == 0) {
+    std::uint64_t quota = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        quota = quota_bytes_;
+    }
+    if (quota == 0) {
         return;
     }
     const auto stock = stocked_packs(host_);
@@ -216,7 +256,7 @@ void SharedPacks::evict(const std::stop_token& /*stop*/) {
         }
     }
     RealFileOps files;
-    for (const auto& name : packs_to_evict(packs, pinned, options_.quota_bytes)) {
+    for (const auto& name : packs_to_evict(packs, pinned, quota)) {
         const auto pack = std::ranges::find_if(
             stock, [&](const StockedPack& one) { return one.kept.name == name; });
         auto gone = fetcher_.forget(pack->id)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -23,16 +24,19 @@ namespace slipway::agent {
 ///
 /// Threads: one of its own, which shares what is there and keeps the quota. All calls may come from
 /// any thread. Fetches take turns: one that gets nothing holds up the others for `patience`.
-class SharedPacks {
+class SharedPacks final : private ProgressWatcher {
 public:
     struct Options {
         std::vector<std::string> seeders;
         FetcherOptions fetcher;
         std::uint64_t quota_bytes = 0; ///< 0: none.
+        /// Beyond `fetcher.patience`, how long the fetcher may be silent and still be taken for
+        /// alive: more than any of its steps takes (a flush has two minutes, a request one).
+        std::chrono::milliseconds silence_max{300'000};
     };
     /// `host` must outlive it.
     SharedPacks(const HostLayout& host, Options options);
-    ~SharedPacks();
+    ~SharedPacks() override;
     SharedPacks(const SharedPacks&) = delete;
     SharedPacks& operator=(const SharedPacks&) = delete;
 
@@ -51,6 +55,8 @@ public:
         [[nodiscard]] const FetchTotals& totals() const { return totals_; }
         /// Called with payload bytes as they arrive for this use; set before fetch().
         std::function<void(std::uint64_t)> on_bytes{};
+        std::function<void(std::string_view)> on_note{}; ///< What may be why they come slowly.
+        std::function<void()> on_turn{};                 ///< No other use is in the way any more.
 
     private:
         void note(const std::vector<PackRequest>& requests);
@@ -61,6 +67,9 @@ public:
     };
 
     void set_limits(const Rates& rates);
+    void set_quota(std::uint64_t bytes);
+    /// Whether who fetches, or else this class's own thread, was heard of lately.
+    [[nodiscard]] bool is_alive() const;
     /// Never waits for a fetch: numbers of swarms may be some seconds old.
     [[nodiscard]] SharingStatus status() const;
 
@@ -70,14 +79,18 @@ private:
     void share_what_is_there(const std::stop_token& stop);
     void evict(const std::stop_token& stop);
     void begin_anew(PackFetcher& fetcher);
+    void beat();
     void look_at_swarms();
-    void received(std::uint64_t bytes);
+    void phase(std::string_view /*name*/) override {}
+    void added(std::uint64_t bytes) override;
+    void noted(std::string_view text) override;
 
     const HostLayout& host_;
     const Options options_;
     Progress progress_;
     PackFetcher fetcher_; ///< Used by who has the turn.
     Use* current_ = nullptr;
+    std::atomic<std::chrono::steady_clock::time_point> heard_of_;
 
     std::mutex turn_mutex_;
     std::condition_variable_any turn_free_;
@@ -85,6 +98,7 @@ private:
 
     mutable std::mutex mutex_; ///< Of what follows.
     SharingStatus status_;
+    std::uint64_t quota_bytes_;
     std::map<PackId, unsigned> in_use_;
     std::condition_variable_any poked_;
     bool poke_ = false;

@@ -31,7 +31,7 @@ ProgressStyle progress_style(int fd, bool json) {
 
 struct Progress::State {
     ProgressStyle style;
-    std::function<void(std::uint64_t)> on_add;
+    ProgressWatcher* watcher = nullptr;
     std::mutex mutex;
     PhaseProgress phase;
     bool running = false;
@@ -67,16 +67,21 @@ struct Progress::State {
     }
 };
 
-Progress::Progress(ProgressStyle style, std::function<void(std::uint64_t)> on_add)
-    : state_(std::make_unique<State>()) {
+Progress::Progress(ProgressStyle style) : state_(std::make_unique<State>()) {
     state_->style = style;
-    state_->on_add = std::move(on_add);
 }
 Progress::~Progress() {
     finish();
 }
 
+void Progress::watch(ProgressWatcher* watcher) {
+    state_->watcher = watcher;
+}
+
 void Progress::phase(std::string_view name, std::uint64_t total_bytes) {
+    if (state_->watcher != nullptr) {
+        state_->watcher->phase(name);
+    }
     const std::scoped_lock lock(state_->mutex);
     state_->end_phase();
     state_->phase = {.name = std::string(name), .total_bytes = total_bytes};
@@ -85,8 +90,8 @@ void Progress::phase(std::string_view name, std::uint64_t total_bytes) {
 }
 
 void Progress::add(std::uint64_t bytes) {
-    if (state_->on_add) {
-        state_->on_add(bytes);
+    if (state_->watcher != nullptr) {
+        state_->watcher->added(bytes);
     }
     const std::scoped_lock lock(state_->mutex);
     state_->phase.done_bytes += bytes;
@@ -97,6 +102,9 @@ void Progress::add(std::uint64_t bytes) {
 }
 
 void Progress::note(std::string_view text) {
+    if (state_->watcher != nullptr) {
+        state_->watcher->noted(text);
+    }
     const std::scoped_lock lock(state_->mutex);
     if (state_->style == ProgressStyle::json) {
         print(stdout, nlohmann::json{{"event", "note"}, {"text", text}}.dump(

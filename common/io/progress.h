@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,11 +17,19 @@ enum class ProgressStyle {
 /// bar if `fd` is a terminal, else lines; json wins over both.
 [[nodiscard]] ProgressStyle progress_style(int fd, bool json);
 
+/// Who hears of the same. Calls may come from several threads at a time.
+class ProgressWatcher {
+public:
+    virtual ~ProgressWatcher() = default;
+    virtual void phase(std::string_view name) = 0;
+    virtual void added(std::uint64_t bytes) = 0;
+    virtual void noted(std::string_view text) = 0;
+};
+
 /// Shows long work on stderr (json: stdout). Thread-safe; add() is cheap enough for hot loops.
 class Progress {
 public:
-    /// `on_add`, if given, hears of each add(); it may come from several threads at a time.
-    explicit Progress(ProgressStyle style, std::function<void(std::uint64_t)> on_add = {});
+    explicit Progress(ProgressStyle style);
     ~Progress();
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
@@ -32,6 +39,8 @@ public:
     void note(
         std::string_view text); ///< A line that stays, for example "waiting for the lock of pid 7".
     void finish();
+    /// Null: nobody. Set while nothing is going on; the watcher must live as long as it is set.
+    void watch(ProgressWatcher* watcher);
 
 private:
     struct State;

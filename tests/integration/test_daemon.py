@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
 """slipway-agent run: from a desired state in a file to healthy services, whatever happens to it."""
 
-import json
 import os
 import signal
-import socket
 import time
 
 from daemon_case import PATIENCE_S, DaemonCase
@@ -196,19 +194,6 @@ class Daemon(DaemonCase):
         self.assertIn("journal.damaged", daemon.errors())
         self.assertTrue((self.host() / "journal.damaged").exists())
         self.assert_runs(self.trees["1.0"])
-
-    def test_it_tells_the_service_manager_how_it_is(self):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.bind(str(self.home / "notify"))
-            manager.settimeout(PATIENCE_S)
-            daemon = self.daemon(env={**os.environ, "NOTIFY_SOCKET": str(self.home / "notify")})
-            self.assertEqual(manager.recv(100), b"READY=1")
-            self.assertEqual(manager.recv(100), b"WATCHDOG=1")
-            daemon.signal(signal.SIGTERM)
-            while (told := manager.recv(100)) == b"WATCHDOG=1":
-                pass
-            self.assertEqual(told, b"STOPPING=1")
-            self.assertEqual(daemon.wait(), 0)
 
     def test_only_one_daemon_has_a_root(self):
         self.want("1.0")
