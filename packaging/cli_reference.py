@@ -172,6 +172,20 @@ def man_page(name, root, version):
     return "\n".join(lines) + "\n"
 
 
+def events_page(version):
+    """slipway-events(7), from the table of docs/events.md."""
+    text = (Path(__file__).resolve().parents[1] / "docs/events.md").read_text()
+    lines = [f'.TH SLIPWAY-EVENTS 7 "" "slipway {version}" "Slipway"', ".SH NAME", "slipway\\-events \\- what the daemons of Slipway log"]
+    lines += [".SH DESCRIPTION", roff("Each event is an entry of the journal with the MESSAGE_ID below, its name in SLIPWAY_EVENT and each field in SLIPWAY_FIELD.")]
+    lines += [".SH EVENTS"]
+    for event, levels, message_id, fields, meaning in re.findall(r"(?m)^\| `([a-z_.]+)` \| (.*?) \| `(\w+)` \| (.*?) \| (.*) \|$", text):
+        meaning = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", meaning)
+        lines += [".TP", f"\\fB{roff(event)}\\fR ({roff(levels)}), {roff(message_id)}"]
+        lines += [roff(f"{meaning}. Fields: {fields}.".replace("`", ""))]
+    lines += [".SH SEE ALSO", ".BR slipway\\-agent (1) ,", ".BR slipway\\-seeder (1) ,", ".BR journalctl (1)"]
+    return "\n".join(lines) + "\n"
+
+
 # Completions -------------------------------------------------------------------------------------
 
 
@@ -278,6 +292,7 @@ def main():
         for path, text in made.items():
             (out / path).parent.mkdir(parents=True, exist_ok=True)
             (out / path).write_text(text)
+    (out / "man/slipway-events.7").write_text(events_page(version))
 
 
 if __name__ == "__main__":

@@ -72,6 +72,18 @@ class Reference(Case):
                 for flag in flags:
                     self.assertRegex(section[0], rf"(?m)^ +(-\w, )?{flag}\b", f"{program} {title}")
 
+    def test_the_page_of_events_has_each_of_them(self):
+        page = self.home / "man/slipway-events.7"
+        shown = subprocess.run(
+            ["groff", "-man", "-Tutf8", "-P-cbou", "-rLL=2000n", "-ww", page], capture_output=True, text=True, check=True
+        )
+        self.assertEqual(shown.stderr, "")
+        text = shown.stdout.replace("\u2010", "-").replace("\u2212", "-")
+        events = re.findall(r"(?m)^\| `([a-z_.]+)` \| (.*?) \| `(\w+)`", (SOURCE / "docs/events.md").read_text())
+        self.assertGreater(len(events), 50)
+        for event, levels, message_id in events:
+            self.assertRegex(text, rf"(?m)^ +{re.escape(event)} \({levels}\), {message_id}$")
+
     def bash(self, *words):
         script = self.home / "bash" / words[0]
         said = subprocess.run(["bash", "-c", BASH, "bash", script, *words], capture_output=True, text=True, cwd=self.home)
