@@ -225,9 +225,9 @@ Result<> ReleaseStore::activate(const History& before, const std::vector<Activat
     }
     const History switching{before.activations, after};
     const History switched{after, std::nullopt};
-    // Two flushes, of the history's bytes and of the names: a disk takes milliseconds for each. What
-    // was lost of names that were not synced together, reconcile() makes good; the history keeps the
-    // intent, which is committed by where `current` leads.
+    // Two flushes, of the history's bytes and of the names: a disk takes milliseconds for each.
+    // What was lost of names that were not synced together, reconcile() makes good; the history
+    // keeps the intent, which is committed by where `current` leads.
     return make_read_only(target)
         .and_then([&] { return put(switching); })
         .and_then([&] { return point(paths_.current(), target); })
