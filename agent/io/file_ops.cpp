@@ -120,9 +120,8 @@ Result<> RealFileOps::put_file(const fs::path& path, ByteSpan bytes) {
     auto put = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, 0644)
                    .and_then([&](const Fd& fd) {
                        return write_all(fd.get(), bytes, temporary).and_then([&]() -> Result<> {
-                           return ::fsync(fd.get()) == 0
-                                      ? Result<>()
-                                      : fail_errno("sync " + temporary.string());
+                           return ::fsync(fd.get()) == 0 ? Result<>()
+                                                         : fail_errno("sync " + temporary.string());
                        });
                    })
                    .and_then([&] { return rename(temporary, path); });
