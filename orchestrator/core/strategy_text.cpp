@@ -25,12 +25,8 @@ judge::MetricRules metric_from(const Json& value, const std::string& path, const
     }
     std::string kind;
     reader.text("kind", kind, 16);
-    if (kind == "count") { // judge::count_rules() says why.
-        rules.kind = judge::Kind::count;
-        rules.tolerated = 0.25;
-        rules.harm_max = 1.0;
-        rules.warm_up_s = 60;
-        rules.negligible_rate = 1e-4;
+    if (kind == "count") {
+        judge::set_count_defaults(rules);
     } else if (kind == "quantile") {
         rules.kind = judge::Kind::quantile;
     } else if (kind != "value") {

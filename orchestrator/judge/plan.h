@@ -10,10 +10,9 @@
 namespace slipway::orchestrator::judge {
 
 inline constexpr std::size_t metrics_max = 32;
-inline constexpr std::size_t hosts_max =
-    512; ///< Of each group. Of a larger one pass a random part.
+/// Of each group. Of a larger one pass a random part.
+inline constexpr std::size_t hosts_max = 512;
 inline constexpr std::size_t buckets_max = 64;
-inline constexpr std::uint32_t looks_limit = 100'000;
 inline constexpr std::size_t name_bytes_max = 255;
 
 enum class Kind : std::uint8_t {
@@ -49,11 +48,16 @@ struct MetricRules {
     double quantile = 0.99;            ///< For Kind::quantile.
     std::vector<double> bucket_bounds; ///< Upper bounds that grow; one more bucket is above them.
     double samples_min = 20;           ///< Fewer in a host's interval give no quantile.
+
+    /// Where the readings come from, if not from agents' reports: PromQL that gives one sample of
+    /// each host. The judge itself does not look at these.
+    std::string query;
+    std::string exposure_query; ///< For counts.
     bool operator==(const MetricRules&) const = default;
 };
-/// Rules for errors among requests: tolerated 1.25 times, harmful from 2 times on, a warm-up of 60
-/// s, one in 10 000 negligible.
-[[nodiscard]] MetricRules count_rules(std::string name);
+/// Sets the defaults of errors among requests: tolerated 1.25 times, harmful from 2 times on, a
+/// warm-up of 60 s, one in 10 000 negligible.
+void set_count_defaults(MetricRules& rules);
 
 /// What is compared, and how sure the judge must be. Fixed for a gate: a group that grows is
 /// another plan and another judge. The canary and the baseline hosts must have been picked at
@@ -68,18 +72,11 @@ struct Plan {
     double false_alarm_max = 0.005;
     /// Of canaries that are harm_max worse so many may pass.
     double miss_max = 0.01;
-    std::uint64_t started_s = 0;   ///< Unix time from which on data count.
-    std::uint32_t interval_s = 60; ///< One look's data. Readings come at least so often.
-    std::uint32_t looks_max = 720; ///< When they are used up without a verdict, it stays open.
-    std::uint32_t bake_looks = 60; ///< No pass before so many looks have data of both groups.
-    std::uint32_t late_looks = 2;  ///< Readings may be so late, 0 to 8.
-    double data_min = 0.9;         ///< A pass needs so much of each group's readings to be there.
-    /// So many hosts of the canary may be ill for reasons of their own; groups under 3 allow for
-    /// none.
-    std::uint32_t ill_hosts = 1;
+    double data_min = 0.9; ///< A pass needs so much of each group's readings to be there.
     bool operator==(const Plan&) const = default;
 };
-/// Whether a plan can be judged. Error: usage, and what is wrong with which metric or host.
+/// Whether a plan can be judged. Groups may be empty: then nothing ever passes or fails. Error:
+/// Errc::usage, and what is wrong with which metric or host.
 [[nodiscard]] Result<> check(const Plan& plan);
 
 } // namespace slipway::orchestrator::judge

@@ -15,7 +15,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DAEMONS = ("agent", "seeder", "orchestrator")
-PURE = re.compile(r"^(common/(api|core|format|delta)|(agent|seeder|orchestrator)/core)/")
+PURE = re.compile(r"^(common/(api|core|format|delta)|(agent|seeder|orchestrator)/core|orchestrator/judge)/")
 IMPURE_INCLUDE = re.compile(r"^(common/(io|swarm|repository)|(agent|seeder|orchestrator|cli)/io)/")
 FORBIDDEN_IN_PURE = re.compile(
     r"::now\(|getenv|random_device|std::thread|jthread|<(thread|filesystem|fstream|sys/socket\.h|fcntl\.h)>|boost/|libtorrent/")
