@@ -16,6 +16,7 @@
 #include "agent/io/daemon_sockets.h"
 #include "agent/io/enroll.h"
 #include "agent/io/host_install.h"
+#include "agent/io/own_cgroup.h"
 #include "agent/io/release_commands.h"
 #include "agent/io/timeline_book.h"
 #include "agent/output.h"
@@ -238,6 +239,7 @@ Result<> run_run(Context& context) {
         ConfigReload reload(read_config);
         DaemonOptions daemon{std::move(config), options.desired, std::move(install)};
         daemon.reload = &reload;
+        daemon.hook_cgroups = divide_own_cgroup();
         context.signals.give_hangups_to(&reload);
         auto ended = run_daemon(daemon, context.stop);
         context.signals.give_hangups_to(nullptr);

@@ -11,6 +11,7 @@ namespace {
 // [services.NAME.run] has the keys and rules of a run specification in a manifest.
 ServiceConfig service_from(config::Table& table) {
     ServiceConfig service;
+    table.take("probe_authority", service.probe_authority);
     if (auto run = table.table("run")) {
         auto spec = decode_run_spec(as_bytes(run->json()), "run");
         if (spec) {
@@ -86,7 +87,8 @@ TransferLimits limits_from(config::Table& table) {
 
 ConfigChange compare(const AgentConfig& before, const AgentConfig& after) {
     ConfigChange change{.limits = before.limits != after.limits ||
-                                  before.packs_bytes_max != after.packs_bytes_max,
+                                  before.packs_bytes_max != after.packs_bytes_max ||
+                                  before.releases_kept != after.releases_kept,
                         .services = {},
                         .restart = {}};
     const auto run_of = [](const AgentConfig& config, const std::string& name) {
@@ -128,6 +130,7 @@ AgentConfig read_agent_config(config::Table& table) {
     table.take_count("patience_s", config.patience, 1, 3'600);
     if (auto limits = table.table("limits")) {
         take_size(*limits, "packs_bytes", config.packs_bytes_max);
+        limits->take_count("releases", config.releases_kept, 0, 1'000);
         config.limits = limits_from(*limits);
     }
     config.tls = config::take_tls(table);

@@ -14,6 +14,8 @@ namespace slipway::agent {
 
 struct ServiceConfig {
     std::optional<RunSpec> run; ///< How it runs on this host; none: as the release's manifest says.
+    /// PEM file of the authorities that https probes believe; empty: those of the system.
+    std::string probe_authority = {};
     bool operator==(const ServiceConfig&) const = default;
 };
 
@@ -30,6 +32,8 @@ struct AgentConfig {
     std::string metrics; ///< "IP:PORT" that answers with metrics, beside ROOT/metrics.sock.
     TransferLimits limits;
     std::uint64_t packs_bytes_max = 0; ///< On the disk; 0: no quota.
+    /// Of a service, beside those that are current, previous, last good or staged.
+    std::uint64_t releases_kept = 2;
     std::map<std::string, ServiceConfig> services;
 };
 

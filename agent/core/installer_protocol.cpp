@@ -211,6 +211,9 @@ std::string encode_request(const InstallerRequest& request) {
     if (request.keep != 0) {
         value["keep"] = request.keep;
     }
+    for (const auto& release : request.also) {
+        value["also"].push_back(release.text);
+    }
     return dump(value);
 }
 
@@ -233,6 +236,15 @@ Result<InstallerRequest> decode_request(ByteSpan message) {
         request.release = fields.text("release", ReleaseId::parse);
         request.from = fields.text("from", ReleaseId::parse);
         request.keep = fields.number("keep");
+        for (const auto& text : fields.list("also")) {
+            auto id = text.is_string() ? ReleaseId::parse(text.get<std::string>())
+                                       : malformed("also is not a list of names");
+            if (id) {
+                request.also.push_back(std::move(*id));
+            } else {
+                fields.note(std::move(id.error()));
+            }
+        }
         check_needs(fields, request);
         return fields.checked(std::move(request));
     });

@@ -34,6 +34,7 @@ struct InstallerRequest {
     std::optional<ReleaseId> release;   ///< switch; roll_back: where to.
     std::optional<ReleaseId> from;      ///< roll_back: what is left; nothing is done if gone.
     std::uint64_t keep = 0;             ///< gc: releases beside current and previous.
+    std::vector<ReleaseId> also = {};   ///< gc: these stay as well; listed_max at most.
     bool operator==(const InstallerRequest&) const = default;
 };
 

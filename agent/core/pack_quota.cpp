@@ -7,7 +7,8 @@ namespace slipway::agent {
 
 std::vector<std::string> packs_to_evict(std::vector<KeptPack> packs,
                                         const std::set<std::string>& pinned,
-                                        std::uint64_t quota_bytes) {
+                                        std::uint64_t quota_bytes,
+                                        std::int64_t unused_since_unix_s) {
     std::uint64_t kept = 0;
     for (const auto& pack : packs) {
         kept += pack.bytes;
@@ -17,7 +18,7 @@ std::vector<std::string> packs_to_evict(std::vector<KeptPack> packs,
     });
     std::vector<std::string> evicted;
     for (const auto& pack : packs) {
-        if (quota_bytes == 0 || kept <= quota_bytes) {
+        if ((quota_bytes == 0 || kept <= quota_bytes) && pack.used_unix_s >= unused_since_unix_s) {
             break;
         }
         if (!pinned.contains(pack.name)) {

@@ -8,8 +8,8 @@ namespace slipway::agent {
 
 std::set<ReleaseId> releases_to_keep(const History& history,
                                      const std::vector<InstalledRelease>& installed,
-                                     std::size_t keep_more) {
-    std::set<ReleaseId> keep;
+                                     std::size_t keep_more, const std::vector<ReleaseId>& also) {
+    std::set<ReleaseId> keep(also.begin(), also.end());
     if (const auto current = history.current()) {
         keep.insert(*current);
     }

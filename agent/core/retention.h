@@ -15,10 +15,11 @@ struct InstalledRelease {
     std::string installed_at;
 };
 
-/// Which releases stay: current, previous and `keep_more` others, those a rollback would reach
-/// first, then the newest. Pure.
+/// Which releases stay: current, previous, those of `also`, and `keep_more` others: those a
+/// rollback would reach first, then the newest. Pure.
 [[nodiscard]] std::set<ReleaseId> releases_to_keep(const History& history,
                                                    const std::vector<InstalledRelease>& installed,
-                                                   std::size_t keep_more);
+                                                   std::size_t keep_more,
+                                                   const std::vector<ReleaseId>& also = {});
 
 } // namespace slipway::agent

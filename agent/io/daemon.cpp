@@ -42,8 +42,8 @@ Result<> run_daemon(const DaemonOptions& options, const std::stop_token& stop) {
     auto sources = options.sources;
     sources.insert(sources.begin(), file->get());
     DaemonLoop(options, host,
-               {std::move(*journal), std::move(*status), std::move(*metrics), std::move(sources),
-                options.listeners})
+               {std::move(*journal), std::move(*status), std::move(*metrics), options.hook_cgroups,
+                std::move(sources), options.listeners})
         .run(stop);
     return {};
 }

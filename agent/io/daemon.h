@@ -20,6 +20,7 @@ struct DaemonOptions {
     /// Beside the file. They outlive the daemon; so do the listeners.
     std::vector<DesiredSource*> sources{};
     std::vector<DaemonListener*> listeners{};
+    std::filesystem::path hook_cgroups{}; ///< See divide_own_cgroup().
     ConfigReload* reload = nullptr; ///< Outlives the daemon as well; null: nobody asks for that.
 };
 

@@ -126,7 +126,8 @@ std::unique_ptr<ServiceActions> DaemonLoop::make_actions(const std::string& name
                      .installer = options_.config.installer,
                      .command = command,
                      .packs = packs_,
-                     .timelines = timelines_});
+                     .timelines = timelines_,
+                     .hook_cgroups = parts_.hook_cgroups});
 }
 
 DaemonLoop::Ready DaemonLoop::wait() {
@@ -201,6 +202,7 @@ void DaemonLoop::look() {
             give(name, Observed{*current});
         }
         keep_command(name, one);
+        collect(name, one);
     }
 }
 

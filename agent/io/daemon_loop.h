@@ -32,6 +32,7 @@ public:
         Journal journal;
         StatusSocket status;
         std::unique_ptr<MetricsServer> metrics;
+        std::filesystem::path hook_cgroups;
         std::vector<DesiredSource*> sources;
         std::vector<DaemonListener*> listeners;
     };
@@ -49,7 +50,8 @@ private:
         std::unique_ptr<ServiceCommand> command;
         std::unique_ptr<ServiceActions> actions;
         std::optional<Clock::time_point> wake_at;
-        std::unique_ptr<ServiceJobs> jobs; ///< Last: its threads use the others.
+        std::vector<ReleaseId> collected_for; ///< What was needed when releases went last.
+        std::unique_ptr<ServiceJobs> jobs;    ///< Last: its threads use the others.
     };
     struct Ready {
         std::vector<DesiredSource*> sources;
@@ -71,6 +73,7 @@ private:
                                                                ServiceCommand& command);
     void tell_manager();
     void keep_command(const std::string& name, Service& one);
+    void collect(const std::string& name, Service& one);
     void take_desired(DesiredSource& source);
     void give(const std::string& name, const Event& event);
     void act(const std::string& name, Service& one, const std::vector<Action>& actions);

@@ -32,6 +32,7 @@ void DaemonLoop::apply(AgentConfig config) {
     const auto change = compare(config_, config);
     config_.limits = config.limits;
     config_.packs_bytes_max = config.packs_bytes_max;
+    config_.releases_kept = config.releases_kept;
     config_.services = std::move(config.services);
     packs_.set_quota(config_.packs_bytes_max);
     limit_transfers();

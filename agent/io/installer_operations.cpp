@@ -148,7 +148,7 @@ Result<InstallerReply> InstallerOperations::collect(const InstallerRequest& requ
                                                     const std::string& now) {
     Progress quiet(ProgressStyle::none);
     return ReleaseCommands(host_, files_, quiet, now, wait_for_lock)
-        .collect_service(request.service, request.keep)
+        .collect_service(request.service, request.keep, request.also)
         .map([](const std::vector<Removed>& removed) {
             InstallerReply reply;
             reply.removed = removed.size();

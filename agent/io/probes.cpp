@@ -6,6 +6,8 @@
 #include <memory>
 
 #include <netdb.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -39,16 +41,35 @@ ProbeResult from_error(const Error& error) {
     return ours ? unknown(describe(error)) : failure(describe(error));
 }
 
-Result<Bytes> get(const ProbeSpec& probe, std::stop_token stop) {
+/// Believes the authorities of one file and no other. Read anew for each probe: it may be replaced.
+class PrivateAuthority final : public HttpTls {
+public:
+    explicit PrivateAuthority(std::string file) : file_(std::move(file)) {}
+    Result<> prepare(ssl_ctx_st* context, std::string& /*refusal*/) override {
+        ::SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+        if (::SSL_CTX_load_verify_file(context, file_.c_str()) != 1) {
+            ::ERR_clear_error();
+            return fail(Errc::usage, "probe_authority " + file_ + " has no certificate to read");
+        }
+        return {};
+    }
+
+private:
+    std::string file_;
+};
+
+Result<Bytes> get(const ProbeSpec& probe, const ProbeContext& context, std::stop_token stop) {
     HttpLimits limits;
     limits.connect_timeout = probe.timeout;
     limits.total_timeout = probe.timeout;
     limits.body_bytes_max = 4ULL << 20U;
-    return HttpClient().get(probe.url, limits, std::move(stop));
+    auto tls = context.authority.empty() ? std::shared_ptr<HttpTls>()
+                                         : std::make_shared<PrivateAuthority>(context.authority);
+    return HttpClient(std::move(tls)).get(probe.url, limits, std::move(stop));
 }
 
-ProbeResult probe_http(const ProbeSpec& probe, std::stop_token stop) {
-    const auto body = get(probe, std::move(stop));
+ProbeResult probe_http(const ProbeSpec& probe, const ProbeContext& context, std::stop_token stop) {
+    const auto body = get(probe, context, std::move(stop));
     return body ? success() : from_error(body.error());
 }
 
@@ -68,8 +89,9 @@ ProbeResult judge_metric(const ProbeSpec& probe, double value) {
     return value > *max ? failure(is + ", above " + *probe.max) : success();
 }
 
-ProbeResult probe_metric(const ProbeSpec& probe, std::stop_token stop) {
-    const auto body = get(probe, std::move(stop));
+ProbeResult probe_metric(const ProbeSpec& probe, const ProbeContext& context,
+                         std::stop_token stop) {
+    const auto body = get(probe, context, std::move(stop));
     if (!body) {
         return from_error(body.error());
     }
@@ -186,7 +208,7 @@ Result<double> metric_value(std::string_view exposition, std::string_view series
 ProbeResult run_probe(const ProbeSpec& probe, const ProbeContext& context, std::stop_token stop) {
     switch (probe.kind) {
     case ProbeKind::http:
-        return probe_http(probe, std::move(stop));
+        return probe_http(probe, context, std::move(stop));
     case ProbeKind::tcp:
         return probe_tcp(probe);
     case ProbeKind::exec:
@@ -196,7 +218,7 @@ ProbeResult run_probe(const ProbeSpec& probe, const ProbeContext& context, std::
     case ProbeKind::metric:
         break;
     }
-    return probe_metric(probe, std::move(stop));
+    return probe_metric(probe, context, std::move(stop));
 }
 
 } // namespace slipway::agent

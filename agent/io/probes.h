@@ -16,7 +16,8 @@ struct ProbeContext {
     std::map<std::string, std::string> variables; ///< exec: as for hooks.
     std::string unit;                             ///< systemd: if the probe names none.
     std::string bus;                              ///< D-Bus address; empty: the system's.
-    const HookRunner* hooks = nullptr;            ///< exec; nullptr makes these unknown.
+    std::string authority = {};        ///< https: PEM file of those believed; empty: the system's.
+    const HookRunner* hooks = nullptr; ///< exec; nullptr makes these unknown.
 };
 
 /// Runs one probe once. Blocking, up to `probe.timeout` (exec: and 5 s); call on a pool.

@@ -242,6 +242,7 @@ Result<> ReleaseCommands::switch_to(const std::string& service, const ReleaseId&
 
 Result<std::vector<Removed>> ReleaseCommands::collect_releases(const std::string& service,
                                                                std::size_t keep_more, bool dry_run,
+                                                               const std::vector<ReleaseId>& also,
                                                                std::vector<ReleaseRecord>& kept) {
     auto releases = store(service);
     std::vector<Removed> removed;
@@ -257,7 +258,7 @@ Result<std::vector<Removed>> ReleaseCommands::collect_releases(const std::string
     for (const auto& record : *installed) {
         candidates.push_back({record.id(), record.installed_at});
     }
-    const auto keep = releases_to_keep(*history, candidates, keep_more);
+    const auto keep = releases_to_keep(*history, candidates, keep_more, also);
     for (const auto& record : *installed) {
         const auto id = record.id();
         if (keep.contains(id)) {
@@ -343,7 +344,7 @@ ReleaseCommands::collect_garbage(const std::optional<std::string>& service, std:
         locks.push_back(std::move(*held));
         std::vector<ReleaseRecord> records;
         if (is_chosen) {
-            auto collected = collect_releases(name, keep_more, dry_run, records);
+            auto collected = collect_releases(name, keep_more, dry_run, {}, records);
             if (!collected) {
                 return collected;
             }
@@ -366,7 +367,8 @@ ReleaseCommands::collect_garbage(const std::optional<std::string>& service, std:
 }
 
 Result<std::vector<Removed>> ReleaseCommands::collect_service(const std::string& service,
-                                                              std::size_t keep_more) {
+                                                              std::size_t keep_more,
+                                                              const std::vector<ReleaseId>& also) {
     if (auto known = services(service); !known) {
         return tl::unexpected(std::move(known.error()));
     }
@@ -375,7 +377,7 @@ Result<std::vector<Removed>> ReleaseCommands::collect_service(const std::string&
         return tl::unexpected(held.error());
     }
     std::vector<ReleaseRecord> kept;
-    return collect_releases(service, keep_more, false, kept);
+    return collect_releases(service, keep_more, false, also, kept);
 }
 
 } // namespace slipway::agent

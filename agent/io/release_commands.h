@@ -73,9 +73,11 @@ public:
     [[nodiscard]] Result<std::vector<Removed>>
     collect_garbage(const std::optional<std::string>& service, std::size_t keep_more, bool dry_run);
 
-    /// The same for one service, without the packs: they belong to who fetches them.
+    /// The same for one service, without the packs: they belong to who fetches them. The releases
+    /// of `also` stay, too.
     [[nodiscard]] Result<std::vector<Removed>> collect_service(const std::string& service,
-                                                               std::size_t keep_more);
+                                                               std::size_t keep_more,
+                                                               const std::vector<ReleaseId>& also);
 
 private:
     [[nodiscard]] Result<std::vector<std::string>>
@@ -87,6 +89,7 @@ private:
                                                      std::stop_token stop);
     [[nodiscard]] Result<std::vector<Removed>> collect_releases(const std::string& service,
                                                                 std::size_t keep_more, bool dry_run,
+                                                                const std::vector<ReleaseId>& also,
                                                                 std::vector<ReleaseRecord>& kept);
     [[nodiscard]] Result<std::vector<Removed>>
     collect_packs(const std::vector<std::pair<std::string, ReleaseRecord>>& kept, bool dry_run);

@@ -44,7 +44,8 @@ void wait(Milliseconds delay, const std::stop_token& stop) {
 
 } // namespace
 
-ServiceActions::ServiceActions(ServiceParts parts) : parts_(std::move(parts)) {
+ServiceActions::ServiceActions(ServiceParts parts)
+    : parts_(std::move(parts)), hooks_(parts_.hook_cgroups) {
     parts_.install.service = parts_.name;
     parts_.install.activate = false;
 }
@@ -149,6 +150,26 @@ Result<> ServiceActions::keep_command() {
         });
 }
 
+Result<std::size_t> ServiceActions::collect(const std::vector<ReleaseId>& needed,
+                                            std::size_t keep_more) {
+    if (!parts_.installer.empty()) {
+        InstallerRequest request;
+        request.op = InstallerOp::collect_garbage;
+        request.keep = keep_more;
+        request.also = needed;
+        return ask_installer(std::move(request), {})
+            .and_then([](const InstallerReply& reply) -> Result<std::size_t> {
+                return reply.kind == ReplyKind::done ? Result<std::size_t>(reply.removed)
+                                                     : tl::unexpected(error_of(reply));
+            });
+    }
+    RealFileOps files;
+    Progress progress(ProgressStyle::none);
+    return ReleaseCommands(parts_.host, files, progress, now_text(), lock_patience)
+        .collect_service(parts_.name, keep_more, needed)
+        .map([](const std::vector<Removed>& removed) { return removed.size(); });
+}
+
 Result<> ServiceActions::restart(const Release& release, const std::stop_token& stop) {
     return spec_of(release).and_then([&](const RunSpec& spec) -> Result<> {
         if (spec.command) {
@@ -194,6 +215,7 @@ Result<> ServiceActions::hold(const Release& release, bool bake, const std::stop
                          .variables = variables(release),
                          .unit = spec->unit ? spec->unit->name : "",
                          .bus = {},
+                         .authority = parts_.config.probe_authority,
                          .hooks = &hooks_};
     ProbeVerdict verdict(*spec, Clock::now());
     while (!stop.stop_requested()) {

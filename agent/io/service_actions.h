@@ -29,6 +29,7 @@ struct ServiceParts {
     ServiceCommand& command;
     SharedPacks& packs;
     TimelineBook& timelines;
+    std::filesystem::path hook_cgroups = {}; ///< See HookRunner.
 };
 
 /// Performs the actions that a service's machine asks for. Each may be performed again after a
@@ -40,6 +41,11 @@ public:
 
     /// Ends in Done or Failed with the action's number.
     [[nodiscard]] Event perform(const Perform& action, const std::stop_token& stop);
+
+    /// Removes releases beyond current, previous, those of `needed` and `keep_more` others. Gives
+    /// how many went.
+    [[nodiscard]] Result<std::size_t> collect(const std::vector<ReleaseId>& needed,
+                                              std::size_t keep_more);
 
     /// Has the command of the release that is current run, if it has one: commands end with the
     /// daemon, and `current` may be switched by hand. Errors: the release cannot be read, or its

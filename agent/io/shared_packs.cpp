@@ -1,6 +1,7 @@
 #include "agent/io/shared_packs.h"
 
 #include <algorithm>
+#include <ctime>
 
 #include "agent/io/file_ops.h"
 #include "agent/io/low_priority.h"
@@ -14,6 +15,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds quota_period{60};
+// What no release of this host needs is shared for a week, for hosts that are late.
+constexpr std::int64_t unused_s_max = std::int64_t{7} * 24 * 3600;
 constexpr std::chrono::milliseconds swarms_period{1'000};
 
 } // namespace
@@ -240,9 +243,6 @@ void SharedPacks::evict(const std::stop_token& /*stop*/) {
         const std::lock_guard lock(mutex_);
         quota = quota_bytes_;
     }
-    if (quota == 0) {
-        return;
-    }
     const auto stock = stocked_packs(host_);
     std::vector<KeptPack> packs;
     for (const auto& pack : stock) {
@@ -256,7 +256,8 @@ void SharedPacks::evict(const std::stop_token& /*stop*/) {
         }
     }
     RealFileOps files;
-    for (const auto& name : packs_to_evict(packs, pinned, quota)) {
+    for (const auto& name :
+         packs_to_evict(packs, pinned, quota, std::time(nullptr) - unused_s_max)) {
         const auto pack = std::ranges::find_if(
             stock, [&](const StockedPack& one) { return one.kept.name == name; });
         auto gone = fetcher_.forget(pack->id)
@@ -265,7 +266,7 @@ void SharedPacks::evict(const std::stop_token& /*stop*/) {
         log_event(gone ? LogLevel::info : LogLevel::warning, "pack.evicted",
                   {{"pack", name},
                    {"bytes", std::to_string(pack->kept.bytes)},
-                   {"why", gone ? "quota" : describe(gone.error())}});
+                   {"why", gone ? "no release needs it" : describe(gone.error())}});
         const std::lock_guard lock(mutex_);
         status_.evicted_packs += gone ? 1U : 0U;
     }

@@ -52,9 +52,9 @@ void hand_over(const Torrent& torrent, std::size_t piece, const Bytes& data) {
 
 Fetch::Fetch(Torrents& torrents, const std::vector<FetchRequest>& requests,
              std::chrono::milliseconds patience, const std::function<void(std::uint64_t)>& progress,
-             std::stop_token stop)
+             std::stop_token stop, RateGate& web_gate)
     : torrents_(torrents), requests_(requests), patience_(patience), progress_(progress),
-      stop_(std::move(stop)) {}
+      stop_(std::move(stop)), web_gate_(web_gate) {}
 
 Result<FetchReport> Fetch::run() {
     Result<> result;
@@ -200,7 +200,7 @@ void Fetch::call_web_seeds(Clock::duration stalled) {
     if (web_jobs.size() > web_jobs_) {
         web_jobs_ = web_jobs.size();
         web_.reset();
-        web_ = std::make_unique<WebSource>(std::move(web_jobs), web_threads);
+        web_ = std::make_unique<WebSource>(std::move(web_jobs), web_threads, web_gate_);
     }
 }
 

@@ -12,7 +12,7 @@ public:
     /// Everything must outlive the fetch.
     Fetch(Torrents& torrents, const std::vector<FetchRequest>& requests,
           std::chrono::milliseconds patience, const std::function<void(std::uint64_t)>& progress,
-          std::stop_token stop);
+          std::stop_token stop, RateGate& web_gate);
     [[nodiscard]] Result<FetchReport> run();
 
 private:
@@ -42,6 +42,7 @@ private:
     const std::chrono::milliseconds patience_;
     const std::function<void(std::uint64_t)>& progress_;
     const std::stop_token stop_;
+    RateGate& web_gate_;
     std::vector<Job> jobs_;
     std::uint64_t wanted_bytes_ = 0;
     std::uint64_t received_bytes_ = 0; ///< Told to `progress_`.

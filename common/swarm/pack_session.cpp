@@ -11,6 +11,7 @@ namespace slipway::swarm {
 
 struct PackSession::State {
     std::unique_ptr<Torrents> torrents;
+    RateGate web_gate;
 };
 
 PackSession::PackSession() : state_(std::make_unique<State>()) {}
@@ -23,6 +24,7 @@ Result<std::unique_ptr<PackSession>> PackSession::start(const SessionOptions& op
     }
     std::unique_ptr<PackSession> session(new PackSession);
     session->state_->torrents = std::move(*torrents);
+    session->state_->web_gate.set_rate(options.download_bytes_per_s_max);
     return session;
 }
 
@@ -78,12 +80,14 @@ Result<FetchReport> PackSession::fetch(const std::vector<FetchRequest>& requests
                                        std::chrono::milliseconds patience,
                                        const std::function<void(std::uint64_t)>& progress,
                                        std::stop_token stop) {
-    return Fetch(*state_->torrents, requests, patience, progress, std::move(stop)).run();
+    return Fetch(*state_->torrents, requests, patience, progress, std::move(stop), state_->web_gate)
+        .run();
 }
 
 void PackSession::set_rates(std::uint64_t upload_bytes_per_s_max,
                             std::uint64_t download_bytes_per_s_max) {
     state_->torrents->set_rates(upload_bytes_per_s_max, download_bytes_per_s_max);
+    state_->web_gate.set_rate(download_bytes_per_s_max);
 }
 
 std::shared_ptr<Assignments> PackSession::assignments() const {

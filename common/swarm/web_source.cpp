@@ -43,10 +43,11 @@ bool deliver_run(const WebJob& job, const Ledger::Run& run, ByteSpan bytes) {
 }
 
 bool fetch_run(HttpClient& http, const WebJob& job, const std::string& url, const Ledger::Run& run,
-               const std::stop_token& stop) {
+               RateGate& gate, const std::stop_token& stop) {
     const auto& grid = job.ledger->grid();
     const auto last = run.first + run.count - 1;
     const auto bytes = grid.offset(last) + grid.bytes(last) - grid.offset(run.first);
+    gate.pass(bytes, stop);
     const auto body =
         http.get_range(url, grid.offset(run.first), bytes,
                        {.body_bytes_max = bytes, .total_timeout = std::chrono::minutes{10}}, stop);
@@ -65,17 +66,16 @@ bool fetch_run(HttpClient& http, const WebJob& job, const std::string& url, cons
 }
 
 // Tries the job's servers in turn for one run; true if there was something to fetch and it came.
-bool advance(HttpClient& http, const WebJob& job, const std::stop_token& stop) {
-
+bool advance(HttpClient& http, const WebJob& job, RateGate& gate, const std::stop_token& stop) {
     for (const auto& url : job.urls) {
         if (stop.stop_requested() || job.ledger->banned().contains(url)) {
             continue;
         }
-        const auto run = job.ledger->take_run(run_bytes_max);
+        const auto run = job.ledger->take_run(gate.portion(run_bytes_max));
         if (!run) {
             return false;
         }
-        if (fetch_run(http, job, url, *run, stop)) {
+        if (fetch_run(http, job, url, *run, gate, stop)) {
             return true;
         }
     }
@@ -84,7 +84,8 @@ bool advance(HttpClient& http, const WebJob& job, const std::stop_token& stop) {
 
 } // namespace
 
-WebSource::WebSource(std::vector<WebJob> jobs, unsigned threads) : jobs_(std::move(jobs)) {
+WebSource::WebSource(std::vector<WebJob> jobs, unsigned threads, RateGate& gate)
+    : jobs_(std::move(jobs)), gate_(gate) {
     for (unsigned i = 0; i < threads; ++i) {
         threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
     }
@@ -104,7 +105,7 @@ void WebSource::work(const std::stop_token& stop) {
         for (const auto& job : jobs_) {
             complete = complete && job.ledger->complete();
             // A torrent that still starts would lose what is delivered.
-            moved = (job.ledger->started() && advance(http, job, stop)) || moved;
+            moved = (job.ledger->started() && advance(http, job, gate_, stop)) || moved;
         }
         if (complete) {
             return;

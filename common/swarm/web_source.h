@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/swarm/ledger.h"
+#include "common/swarm/rate_gate.h"
 
 namespace slipway::swarm {
 
@@ -29,7 +30,8 @@ struct WebJob {
 /// cannot say what the error was.
 class WebSource {
 public:
-    WebSource(std::vector<WebJob> jobs, unsigned threads);
+    /// `gate` limits how fast all of its threads ask together, and must outlive it.
+    WebSource(std::vector<WebJob> jobs, unsigned threads, RateGate& gate);
     ~WebSource();
     WebSource(const WebSource&) = delete;
     WebSource& operator=(const WebSource&) = delete;
@@ -38,6 +40,7 @@ private:
     void work(const std::stop_token& stop);
 
     const std::vector<WebJob> jobs_;
+    RateGate& gate_;
     std::vector<std::jthread> threads_;
 };
 

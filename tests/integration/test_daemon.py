@@ -195,6 +195,36 @@ class Daemon(DaemonCase):
         self.assertTrue((self.host() / "journal.damaged").exists())
         self.assert_runs(self.trees["1.0"])
 
+    def test_old_releases_go_by_themselves_and_none_that_is_needed(self):
+        self.config.write_text(self.config_text("[limits]\nreleases = 0\n"))
+        daemon = self.daemon()
+        for version in ("1.0", "1.1"):
+            self.want(version)
+            self.wait_healthy(daemon, version)
+        self.want("1.1", stage=["1.2"])
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.status()["staged"]:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        self.assert_kept("1.0", "1.1", "1.2")  # Previous, current, and staged.
+        self.want("1.2")
+        self.wait_healthy(daemon, "1.2")
+        self.assert_kept("1.1", "1.2")
+        self.assertIn('releases.removed service="web" count="1"', daemon.errors())
+        self.agent("rollback", "--root", self.host(), "--service", "web")
+        self.assert_runs(self.trees["1.1"])
+
+    def assert_kept(self, *versions):
+        """In the end, and for two looks of the daemon."""
+        releases = self.host() / "services/web/releases"
+        begun = right_since = time.monotonic()
+        while time.monotonic() < right_since + 5:
+            found = tuple(sorted(name.split("-")[0] for name in os.listdir(releases)))
+            if found != versions:
+                right_since = time.monotonic()
+                self.assertLess(right_since, begun + PATIENCE_S, found)
+            time.sleep(0.05)
+
     def test_only_one_daemon_has_a_root(self):
         self.want("1.0")
         daemon = self.daemon()

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """slipway-agent run: packs are shared for good, within limits and a quota, whatever happens to their files."""
 
+import contextlib
+import ctypes
+import functools
 import os
 import re
 import signal
 import socket
 import time
+from pathlib import Path
 
 from daemon_case import PATIENCE_S, DaemonCase
-from harness import main, write
+from harness import FileServer, main, write
 
 DATA_BYTES = 600_000
 
@@ -71,6 +75,38 @@ class Packs(DaemonCase):
         told = self.told()["packs"]
         self.assertEqual(told["download_bytes_per_s_max"], rate)
         self.assertEqual(told["upload_bytes_per_s_max"], 0)
+
+    def test_a_plain_web_server_is_limited_as_well(self):
+        rate = 200_000
+        web = FileServer(self, self.repo)
+        self.config.write_text(self.config_text().replace(self.seeder.url, web.url).replace(
+            "[services.web.run]\n", f'[limits]\ndownload_bytes_per_s = "{rate}"\n[services.web.run]\n', 1))
+        self.want("3.0")
+        daemon = self.daemon()
+        self.wait_works_at_low_priority(daemon.process.pid)
+        self.wait_healthy(daemon, "3.0")
+        (service,) = self.agent("explain", "--root", self.host(), "--json").last_json()["services"]
+        found = service["installations"][-1]
+        took_s = sum(found["ms"].get(part, 0) for part in ("transfer", "peers")) / 1000
+        self.assertGreater(took_s, DATA_BYTES / rate * 0.8)
+        self.assertLess(took_s, DATA_BYTES / rate * 4)
+
+    def wait_works_at_low_priority(self, pid):
+        """Until a thread has nice 10 and the lowest best-effort priority for the disk: ioprio_set(2), class 2, level 7."""
+        ioprio_get = functools.partial(ctypes.CDLL(None).syscall, {"x86_64": 252, "aarch64": 31}[os.uname().machine], 1)
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            seen = set()
+            for task in list(Path(f"/proc/{pid}/task").iterdir()):
+                with contextlib.suppress(OSError):
+                    nice = int((task / "stat").read_text().rsplit(")", 1)[1].split()[16])
+                    seen.add((nice, ioprio_get(int(task.name))))
+            if (10, 2 << 13 | 7) in seen:
+                # The loop that decides is not slowed.
+                self.assertEqual(int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[16]), os.nice(0))
+                return
+            self.assertLess(time.monotonic(), deadline, seen)
+            time.sleep(0.02)
 
     def test_the_quota_takes_what_no_release_needs_and_nothing_else(self):
         self.configure('[limits]\npacks_bytes = "1K"')
