@@ -1,9 +1,11 @@
 #include "common/io/file_ops.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -245,9 +247,25 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 namespace {
 
 std::string holder_of(const fs::path& path) {
-    const auto text = read_file(path, 4096);
-    return text && !text->empty() ? std::string(as_text(*text))
-                                  : "a process that did not say its name";
+    const auto read = read_file(path, 4096);
+    std::string text(read ? as_text(*read) : std::string_view());
+    text.erase(text.find_last_not_of(' ') + 1);
+    return text.empty() ? "a process that did not say its name" : text;
+}
+
+// Always over the same bytes: a block that is freed and taken anew has to be on the disk before the
+// next fsync of anything, and may not be had on a full one.
+Result<> write_holder(const Fd& fd, std::string text, const fs::path& path) {
+    constexpr std::size_t usual_bytes = 128;
+    text.resize(std::max(text.size(), usual_bytes), ' ');
+    struct stat info{};
+    if (::fstat(fd.get(), &info) != 0) {
+        return fail_errno("stat " + path.string());
+    }
+    if (std::cmp_greater(info.st_size, text.size()) && ::ftruncate(fd.get(), 0) != 0) {
+        return fail_errno("truncate " + path.string());
+    }
+    return pwrite_all(fd.get(), as_bytes(text), 0, path);
 }
 
 } // namespace
@@ -273,12 +291,9 @@ Result<FileLock> FileLock::acquire(const fs::path& path, std::string_view purpos
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(interval_ms));
     }
-    const auto text = "pid " + std::to_string(::getpid()) + " (" + std::string(purpose) + ")";
-    if (::ftruncate(fd->get(), 0) != 0) {
-        return fail_errno("truncate " + path.string());
-    }
-    if (auto written = pwrite_all(fd->get(), as_bytes(text), 0, path); !written) {
-        return tl::unexpected(written.error());
+    auto text = "pid " + std::to_string(::getpid()) + " (" + std::string(purpose) + ")";
+    if (auto written = write_holder(*fd, std::move(text), path); !written) {
+        return tl::unexpected(std::move(written.error()));
     }
     return FileLock(std::move(*fd));
 }
