@@ -147,6 +147,9 @@ bool SharedPacks::is_alive() const {
 
 void SharedPacks::added(std::uint64_t bytes) {
     beat();
+    if (bytes == 0) {
+        return; // Somebody is at work.
+    }
     {
         const std::lock_guard lock(mutex_);
         status_.downloaded_bytes += bytes;

@@ -24,6 +24,13 @@ TEST_CASE("packs_to_evict: what a release needs stays, even over the quota", "[q
     CHECK(packs_to_evict(packs, {"a", "b", "c"}, 10).empty());
 }
 
+TEST_CASE("packs_to_evict: what was not needed for long goes without a quota", "[quota]") {
+    const std::vector<KeptPack> packs{{"a", 50, 1}, {"b", 50, 2}, {"c", 50, 3}};
+    CHECK(packs_to_evict(packs, {}, 0, 3) == Names{"a", "b"});
+    CHECK(packs_to_evict(packs, {"a"}, 0, 3) == Names{"b"});
+    CHECK(packs_to_evict(packs, {}, 50, 2) == Names{"a", "b"}); // And for the quota.
+}
+
 TEST_CASE("packs_to_evict: of two of one time the larger goes", "[quota]") {
     CHECK(packs_to_evict({{"small", 1, 5}, {"large", 9, 5}}, {}, 9) == Names{"large"});
 }

@@ -27,6 +27,10 @@ TEST_CASE("retention: current and previous stay, then what a rollback reaches, t
     CHECK(releases_to_keep(history, installed, 3) == Set{id(1), id(2), id(3), id(4), id(6)});
     CHECK(releases_to_keep(history, installed, 99).size() == 6);
     CHECK(releases_to_keep({}, installed, 0).empty());
+    // What somebody needs is kept beside, and takes the place of no other.
+    CHECK(releases_to_keep(history, installed, 0, {id(1), id(6)}) ==
+          Set{id(1), id(3), id(4), id(6)});
+    CHECK(releases_to_keep(history, installed, 1, {id(1)}) == Set{id(1), id(2), id(3), id(4)});
 }
 
 } // namespace slipway::agent
