@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "common/io/file_ops.h"
 #include "common/repository/layout.h"
 #include "tests/fakes/sample_pack.h"
 
@@ -39,10 +40,11 @@ TEST_CASE("shared packs: a fetch that hangs is not alive, one that waits for its
     fs::create_directories(pack.parent_path());
     REQUIRE(::mkfifo(pack.c_str(), 0600) == 0);
 
-    SharedPacks packs(host, {.seeders = {repository.string()},
-                             .fetcher = {.listen = {}, .patience = 100ms},
-                             .quota_bytes = 0,
-                             .silence_max = 400ms});
+    SharedPacks::Options options;
+    options.seeders = {repository.string()};
+    options.fetcher.patience = 100ms;
+    options.silence_max = 400ms;
+    SharedPacks packs(host, options);
     CHECK(packs.is_alive());
     auto hanging = std::async(std::launch::async, [&] {
         SharedPacks::Use use(packs);
@@ -50,7 +52,7 @@ TEST_CASE("shared packs: a fetch that hangs is not alive, one that waits for its
     });
     CHECK(comes(packs, false));
     const Fd writer(::open(pack.c_str(), O_WRONLY | O_CLOEXEC)); // The file system answers.
-    REQUIRE(writer);
+    REQUIRE(writer.get() >= 0);
     CHECK_FALSE(hanging.get());
     CHECK(packs.is_alive());
 }
