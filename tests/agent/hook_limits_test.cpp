@@ -21,12 +21,19 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t mib = 1024 * 1024;
 
 // Two processes of 40 MiB each at the same time, which then say so. Every page is written, and at
-// no time is there a second copy of them.
+// no time is there a second copy of them; each waits for the other, however slow the machine is.
 const std::string two_processes = R"sh(
+rm -f held-*
 touch='held = bytearray(40 << 20); held[::4096] = b"x" * (len(held) // 4096)'
-hold() { exec python3 -c "import time; $touch; time.sleep(1)"; }
-hold & one=$!
-hold & two=$!
+both='all(os.path.exists(f"held-{n}") for n in (1, 2))'
+hold() { exec python3 -c "
+import os, sys, time
+$touch
+open('held-$1', 'w').close()
+while not $both: time.sleep(0.05)
+"; }
+hold 1 & one=$!
+hold 2 & two=$!
 wait $one && wait $two && echo both held
 )sh";
 

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """What only a cgroup's controllers can do for hooks, in a kernel of its own that has them."""
 
-import os
 import subprocess
 import unittest
 from pathlib import Path
@@ -11,8 +10,6 @@ from harness import BIN, main
 RUN_KERNEL = Path(__file__).resolve().parents[1] / "system/run-kernel"
 
 
-# The user-mode kernel itself fails at times (a fault of its own, a process that it ends): nightly only, until that is understood.
-@unittest.skipUnless(os.environ.get("SLIPWAY_TEST_LONG") == "1", "the user-mode kernel is not steady: nightly only")
 class HookLimits(unittest.TestCase):
     def test_memory_and_tasks_of_hooks(self):
         ended = subprocess.run(
