@@ -31,6 +31,8 @@
 namespace slipway::agent {
 namespace {
 
+constexpr const char* default_desired = "/etc/slipway/desired.json";
+
 struct Options {
     std::string root = "/var/lib/slipway";
     std::string artifact;
@@ -42,7 +44,7 @@ struct Options {
                           .set = {},
                           .variables = "SLIPWAY_AGENT_",
                           .check = false};
-    std::string desired = "/etc/slipway/desired.json";
+    std::string desired; ///< Empty: not given.
     std::string release;
     std::string orchestrator;
     std::string token;
@@ -236,6 +238,10 @@ Result<> run_run(Context& context) {
     options.patience_s = static_cast<std::uint64_t>(config.patience.count());
     options.tls = {config.tls.certificate, config.tls.key, config.tls.authority,
                    config.tls.revoked};
+    // With an orchestrator a file is watched if it is asked for only.
+    if (options.desired.empty() && config.orchestrators.empty()) {
+        options.desired = default_desired;
+    }
     return base_request(options, context.now).and_then([&](InstallRequest install) {
         ConfigReload reload(read_config);
         DaemonOptions daemon{std::move(config), options.desired, std::move(install)};
@@ -361,8 +367,9 @@ std::vector<Command> declare(CLI::App& app, Options& options) {
     locks(install);
     auto* run = app.add_subcommand("run", "Keep this host's services at what is wanted");
     config::add_flags(*run, options.config);
-    run->add_option("--desired", options.desired, "What is wanted (JSON); watched")
-        ->capture_default_str();
+    run->add_option("--desired", options.desired,
+                    "What is wanted (JSON); watched. Default: " + std::string(default_desired) +
+                        ", unless an orchestrator is configured");
     auto* fetch = command("fetch", "Fetch what slipway-installer builds an artifact from");
     from_seeders(fetch);
     auto* enroll = command("enroll", "Get this host its certificate, with a one-time token");

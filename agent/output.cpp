@@ -6,6 +6,7 @@
 
 #include "agent/core/space.h"
 #include "common/core/errc.h"
+#include "common/trust/utc_time.h"
 
 namespace slipway::agent {
 namespace {
@@ -110,6 +111,26 @@ void show_service_of_daemon(const std::string& name, const nlohmann::json& servi
     std::cout << '\n';
 }
 
+std::string utc_text(std::int64_t unix_s) {
+    return trust::format_utc(std::chrono::sys_seconds(std::chrono::seconds(unix_s)));
+}
+
+void show_upstream(const nlohmann::json& upstream) {
+    if (upstream.is_null()) {
+        return;
+    }
+    const auto error = printable(upstream.at("error").get<std::string>());
+    const auto answered = upstream.at("answered_unix_s").get<std::int64_t>();
+    std::cout << "orchestrator " << printable(upstream.at("url").get<std::string>()) << ": "
+              << (upstream.at("connected").get<bool>() ? "connected" : "not connected") << " since "
+              << utc_text(upstream.at("since_unix_s").get<std::int64_t>()) << ", last answer "
+              << (answered == 0 ? std::string("never") : utc_text(answered)) << ", "
+              << upstream.at("events_queued") << " events queued\n";
+    if (!error.empty()) {
+        std::cout << "  last error: " << error << '\n';
+    }
+}
+
 void show_daemon(const nlohmann::json& daemon) {
     if (daemon.is_null()) {
         return;
@@ -123,6 +144,7 @@ void show_daemon(const nlohmann::json& daemon) {
                   << packs.at("shared") << " packs with " << packs.at("peers") << " peers, sends "
                   << bytes("upload_bytes_per_s") << "/s, receives " << bytes("download_bytes_per_s")
                   << "/s\n";
+        show_upstream(daemon.at("upstream"));
         for (const auto& [name, service] : daemon.at("services").items()) {
             show_service_of_daemon(name, service);
         }

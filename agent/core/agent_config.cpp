@@ -2,11 +2,15 @@
 
 #include <algorithm>
 
+#include "common/api/sync.h"
 #include "common/core/errc.h"
 #include "common/core/names.h"
 
 namespace slipway::agent {
 namespace {
+
+// The orchestrator takes no longer ones in selectors.
+constexpr std::size_t label_bytes_max = 128;
 
 // [services.NAME.run] has the keys and rules of a run specification in a manifest.
 ServiceConfig service_from(config::Table& table) {
@@ -83,6 +87,42 @@ TransferLimits limits_from(config::Table& table) {
     return limits;
 }
 
+void take_orchestrators(config::Table& table, AgentConfig& config) {
+    constexpr std::size_t urls_max = 8;
+    constexpr std::string_view scheme = "https://";
+    table.take("orchestrator", config.orchestrators);
+    const bool all_https = std::ranges::all_of(config.orchestrators, [&](const std::string& url) {
+        return url.starts_with(scheme) && url.size() > scheme.size();
+    });
+    if (!all_https || config.orchestrators.size() > urls_max) {
+        table.complain("orchestrator",
+                       "must be a list of 8 URLs like \"https://HOST:PORT\" at most");
+    } else if (!config.orchestrators.empty() && config.tls.certificate.empty()) {
+        table.complain("orchestrator", "needs the host's certificate: [tls]");
+    }
+}
+
+// [labels]: the keys are the host's to choose.
+std::map<std::string, std::string> labels_from(config::Table& table) {
+    std::map<std::string, std::string> labels;
+    auto given = table.table("labels");
+    if (!given) {
+        return labels;
+    }
+    for (const auto& name : given->names()) {
+        std::string value;
+        given->take(name.c_str(), value);
+        if (name.size() > label_bytes_max || value.size() > label_bytes_max) {
+            given->complain(name, "must have 128 bytes at most, as must its value");
+        }
+        labels.emplace(name, value);
+    }
+    if (labels.size() > api::sync_labels_max) {
+        table.complain("labels", "must be 64 at most");
+    }
+    return labels;
+}
+
 } // namespace
 
 ConfigChange compare(const AgentConfig& before, const AgentConfig& after) {
@@ -116,6 +156,8 @@ ConfigChange compare(const AgentConfig& before, const AgentConfig& after) {
     look("patience_s", before.patience != after.patience);
     look("tls", before.tls != after.tls);
     look("metrics", before.metrics != after.metrics);
+    look("orchestrator", before.orchestrators != after.orchestrators);
+    look("labels", before.labels != after.labels);
     return change;
 }
 
@@ -134,6 +176,8 @@ AgentConfig read_agent_config(config::Table& table) {
         config.limits = limits_from(*limits);
     }
     config.tls = config::take_tls(table);
+    take_orchestrators(table, config);
+    config.labels = labels_from(table);
     if (auto services = table.table("services")) {
         for (const auto& name : services->names()) {
             auto service = services->table(name.c_str());

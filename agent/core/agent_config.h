@@ -34,6 +34,8 @@ struct AgentConfig {
     std::uint64_t packs_bytes_max = 0; ///< On the disk; 0: no quota.
     /// Of a service, beside those that are current, previous, last good or staged.
     std::uint64_t releases_kept = 2;
+    std::vector<std::string> orchestrators;    ///< URLs; empty: what is wanted comes from a file.
+    std::map<std::string, std::string> labels; ///< Of this host, for the orchestrator.
     std::map<std::string, ServiceConfig> services;
 };
 

@@ -86,6 +86,22 @@ void add_services(Exposition& out, const DaemonView& view) {
     }
 }
 
+void add_upstream(Exposition& out, const UpstreamStatus& upstream) {
+    out.one("slipway_agent_upstream_connected", "gauge",
+            "1 while an orchestrator answers this host.", upstream.is_connected ? 1 : 0);
+    out.metric("slipway_agent_upstream_last_answer_timestamp_seconds", "gauge",
+               "When an orchestrator answered last; 0: not yet.");
+    out.sample(upstream.answered_unix_s);
+    out.one("slipway_agent_upstream_answers_total", "counter", "Answers of orchestrators.",
+            upstream.answers);
+    out.one("slipway_agent_upstream_failures_total", "counter",
+            "Calls of orchestrators without a good answer.", upstream.failures);
+    out.one("slipway_agent_upstream_events_queued", "gauge",
+            "Events that no orchestrator has taken yet.", upstream.events_queued);
+    out.one("slipway_agent_upstream_events_dropped_total", "counter",
+            "Events dropped because the queue was full.", upstream.events_dropped);
+}
+
 } // namespace
 
 std::string daemon_metrics(const DaemonView& view) {
@@ -105,6 +121,9 @@ std::string daemon_metrics(const DaemonView& view) {
     out.one("slipway_agent_received_bytes_total", "counter", "Payload of packs received.",
             sharing.downloaded_bytes);
     add_services(out, view);
+    if (view.upstream) {
+        add_upstream(out, *view.upstream);
+    }
     return out.take();
 }
 

@@ -17,6 +17,21 @@ json to_json(const std::optional<Release>& release) {
                    : json();
 }
 
+json to_json(const std::optional<UpstreamStatus>& upstream) {
+    if (!upstream) {
+        return nullptr;
+    }
+    return {{"url", upstream->url},
+            {"connected", upstream->is_connected},
+            {"since_unix_s", upstream->since_unix_s},
+            {"answered_unix_s", upstream->answered_unix_s},
+            {"epoch", upstream->epoch},
+            {"generation", upstream->generation},
+            {"events_queued", upstream->events_queued},
+            {"events_dropped", upstream->events_dropped},
+            {"error", upstream->error}};
+}
+
 json to_json(const ServiceView& view) {
     const auto& state = *view.state;
     json staged = json::array();
@@ -92,6 +107,7 @@ std::string encode_daemon_status(const DaemonView& view) {
                 {"program", view.version},
                 {"started_unix_s", view.started_unix_s},
                 {"packs", packs},
+                {"upstream", to_json(view.upstream)},
                 {"services", std::move(all)}}
                .dump(-1, ' ', false, json::error_handler_t::replace) +
            "\n";

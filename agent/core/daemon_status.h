@@ -26,12 +26,28 @@ struct SharingStatus {
     Rates limits;
 };
 
+/// How the host stands with its orchestrators.
+struct UpstreamStatus {
+    std::string url; ///< Who is asked, or was last.
+    bool is_connected = false;
+    std::int64_t since_unix_s = 0;    ///< Connected, or not.
+    std::int64_t answered_unix_s = 0; ///< When the last answer came; 0: none yet.
+    std::uint64_t epoch = 0;          ///< The highest that was obeyed.
+    std::uint64_t generation = 0;
+    std::uint64_t events_queued = 0;
+    std::uint64_t events_dropped = 0; ///< Since the daemon started, as are the next two.
+    std::uint64_t answers = 0;
+    std::uint64_t failures = 0;
+    std::string error; ///< Why the last call failed.
+};
+
 struct DaemonView {
     std::string version;
     std::int64_t started_unix_s = 0;
     SharingStatus sharing;
     Rates rates; ///< Of the last seconds.
     std::map<std::string, ServiceView> services;
+    std::optional<UpstreamStatus> upstream{}; ///< None: there is no orchestrator.
 };
 
 /// What the daemon says about itself and its services: one line of JSON, version 1. docs/agent.md

@@ -15,9 +15,11 @@ class DesiredSource;
 
 struct DaemonOptions {
     AgentConfig config;
-    std::filesystem::path desired; ///< Watched; read again whenever it is replaced or written.
-    InstallRequest install;        ///< Seeders, trust and TLS for every service.
-    /// Beside the file. They outlive the daemon; so do the listeners.
+    /// Watched; read again whenever it is replaced or written. Empty: there is no such file.
+    std::filesystem::path desired;
+    InstallRequest install; ///< Seeders, trust and TLS for every service.
+    /// Beside the file and the orchestrators of the configuration. They outlive the daemon; so do
+    /// the listeners.
     std::vector<DesiredSource*> sources{};
     std::vector<DaemonListener*> listeners{};
     std::filesystem::path hook_cgroups{}; ///< See divide_own_cgroup().

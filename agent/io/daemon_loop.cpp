@@ -9,6 +9,7 @@
 #include "agent/core/daemon_status.h"
 #include "agent/core/install_state.h"
 #include "agent/io/config_reload.h"
+#include "agent/io/upstream_client.h"
 #include "common/core/errc.h"
 #include "common/io/log.h"
 
@@ -223,11 +224,17 @@ void DaemonLoop::keep_command(const std::string& name, Service& one) {
         return;
     }
     one.jobs->begin(keep_command_number, name, mailbox_,
-                    [name, actions = *one.actions](
+                    [name, actions = *one.actions, &listeners = parts_.listeners](
                         const std::stop_token& /*stop*/) mutable -> std::optional<Event> {
                         if (const auto kept = actions.keep_command(); !kept) {
                             log_event(LogLevel::warning, "service.command",
                                       {{"service", name}, {"why", describe(kept.error())}});
+                        }
+                        if (!listeners.empty()) {
+                            const auto health = actions.health();
+                            for (auto* listener : listeners) {
+                                listener->health_seen(name, health);
+                            }
                         }
                         return std::nullopt;
                     });
@@ -251,8 +258,12 @@ void DaemonLoop::take_desired(DesiredSource& source) {
     if (services_.size() != known) {
         look(); // What a new one runs comes before what it should run.
     }
+    const auto unwritten = unwritten_.size();
     for (const auto& [name, wanted] : desired->services) {
-        give(name, Desire{desired->epoch, wanted});
+        give(name, Desire{desired->epoch, wanted, desired->generation});
+    }
+    if (unwritten_.size() == unwritten) {
+        source.obeyed(*desired);
     }
 }
 
@@ -329,6 +340,9 @@ DaemonView DaemonLoop::view() const {
                     .sharing = packs_.status(),
                     .rates = rates_,
                     .services = {}};
+    if (parts_.upstream != nullptr) {
+        view.upstream = parts_.upstream->status();
+    }
     for (const auto& [name, one] : services_) {
         auto& service = view.services[name];
         service.state = &one.state;

@@ -23,6 +23,8 @@
 
 namespace slipway::agent {
 
+class UpstreamClient;
+
 /// The loop of the daemon, and all that it knows: one thread that waits for events, gives them to
 /// the machines of the services, keeps in the journal what they decided, and has it done by the
 /// services' jobs. It never works itself, and waits for nothing but the next event.
@@ -35,8 +37,9 @@ public:
         std::filesystem::path hook_cgroups;
         std::vector<DesiredSource*> sources;
         std::vector<DaemonListener*> listeners;
+        UpstreamClient* upstream = nullptr; ///< For the status; none: no orchestrator.
     };
-    /// `options`, `host`, sources and listeners must outlive it.
+    /// `options`, `host`, sources, listeners and upstream must outlive it.
     DaemonLoop(const DaemonOptions& options, const HostLayout& host, Parts parts);
 
     /// Until a stop is requested.

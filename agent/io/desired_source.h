@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/core/install_machine.h"
+#include "agent/core/upstream_report.h"
 #include "agent/io/daemon_sockets.h"
 #include "common/api/desired.h"
 
@@ -23,6 +24,8 @@ public:
     /// known: what was wanted before stays wanted then. Called by the daemon's loop, once at its
     /// start and whenever fd() is readable. Must not block, and must leave fd() unreadable.
     [[nodiscard]] virtual std::optional<Result<api::Desired>> take() = 0;
+    /// The services' machines have taken what take() gave, and the journal has it.
+    virtual void obeyed(const api::Desired& /*desired*/) {}
 };
 
 /// Who wants to know what the daemon decides. Called by the daemon's loop; must not block.
@@ -33,6 +36,8 @@ public:
     virtual void state_changed(const std::string& service, const InstallState& state) = 0;
     /// Something worth telling people: the phase changed, or an order was refused.
     virtual void reported(const std::string& service, const Report& report) = 0;
+    /// How the process of a service that runs does, every few seconds. Called by any thread.
+    virtual void health_seen(const std::string& /*service*/, const ServiceHealth& /*health*/) {}
 };
 
 /// What is wanted from a file, which is read again whenever it is written or replaced.

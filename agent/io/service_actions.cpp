@@ -170,6 +170,24 @@ Result<std::size_t> ServiceActions::collect(const std::vector<ReleaseId>& needed
         .map([](const std::vector<Removed>& removed) { return removed.size(); });
 }
 
+ServiceHealth ServiceActions::health() const {
+    const auto release = current_release(parts_.host, parts_.name);
+    if (!release || !*release) {
+        return {};
+    }
+    const auto spec = spec_of(**release);
+    if (spec && spec->command) {
+        const auto command = parts_.command.health();
+        return command ? ServiceHealth{command->failed, command->restarts, 0} : ServiceHealth{};
+    }
+    if (spec && spec->unit) {
+        const auto unit = UnitControl::open().and_then(
+            [&](UnitControl units) { return units.status(spec->unit->name); });
+        return unit ? ServiceHealth{unit->health().failed, 0, unit->restarts} : ServiceHealth{};
+    }
+    return {};
+}
+
 Result<> ServiceActions::restart(const Release& release, const std::stop_token& stop) {
     return spec_of(release).and_then([&](const RunSpec& spec) -> Result<> {
         if (spec.command) {

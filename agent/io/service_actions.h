@@ -10,6 +10,7 @@
 #include "agent/core/install_machine.h"
 #include "agent/core/installer_protocol.h"
 #include "agent/core/probe_verdict.h"
+#include "agent/core/upstream_report.h"
 #include "agent/io/hook_runner.h"
 #include "agent/io/host_install.h"
 #include "agent/io/host_layout.h"
@@ -51,6 +52,9 @@ public:
     /// daemon, and `current` may be switched by hand. Errors: the release cannot be read, or its
     /// command not be started.
     [[nodiscard]] Result<> keep_command();
+    /// How the command or the unit of the release that is current does; what cannot be seen counts
+    /// as fine. Blocking for a call of systemd.
+    [[nodiscard]] ServiceHealth health() const;
 
 private:
     [[nodiscard]] Result<std::optional<Release>> run(const Perform& action,

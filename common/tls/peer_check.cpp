@@ -88,7 +88,9 @@ int refuse(X509_STORE_CTX* check, const std::string& reason) {
     return 0;
 }
 
-int check_peer(X509_STORE_CTX* check, bool is_server_expected) {
+enum class Expected { anyone, server, orchestrator };
+
+int check_peer(X509_STORE_CTX* check, Expected expected) {
     if (X509_verify_cert(check) != 1) {
         report(check, chain_refusal(check));
         return 0;
@@ -97,7 +99,11 @@ int check_peer(X509_STORE_CTX* check, bool is_server_expected) {
     if (!identity) {
         return refuse(check, identity.error().context);
     }
-    if (is_server_expected && identity->role != Role::seeder &&
+    if (expected == Expected::orchestrator && identity->role != Role::orchestrator) {
+        return refuse(check, "the server shows the certificate of " + identity->text() +
+                                 ", which is no orchestrator: a host takes orders from no other");
+    }
+    if (expected == Expected::server && identity->role != Role::seeder &&
         identity->role != Role::orchestrator) {
         return refuse(check, "the server shows the certificate of " + identity->text() +
                                  ", which is no seeder: someone who holds that key answers in a "
@@ -107,11 +113,15 @@ int check_peer(X509_STORE_CTX* check, bool is_server_expected) {
 }
 
 int check_client_peer(X509_STORE_CTX* check, void* /*unused*/) {
-    return check_peer(check, false);
+    return check_peer(check, Expected::anyone);
 }
 
 int check_server_peer(X509_STORE_CTX* check, void* /*unused*/) {
-    return check_peer(check, true);
+    return check_peer(check, Expected::server);
+}
+
+int check_orchestrator_peer(X509_STORE_CTX* check, void* /*unused*/) {
+    return check_peer(check, Expected::orchestrator);
 }
 
 void make_strict(SSL_CTX* context) {
@@ -158,6 +168,11 @@ void check_server(ssl_ctx_st* context) {
     make_strict(context);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
     SSL_CTX_set_cert_verify_callback(context, check_server_peer, nullptr);
+}
+
+void check_orchestrator(ssl_ctx_st* context) {
+    check_server(context);
+    SSL_CTX_set_cert_verify_callback(context, check_orchestrator_peer, nullptr);
 }
 
 void report_refusals_to(ssl_ctx_st* context, std::string* reason) {

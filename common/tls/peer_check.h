@@ -22,6 +22,8 @@ namespace slipway::tls {
 /// an orchestrator at the other end.
 void check_clients(ssl_ctx_st* context);
 void check_server(ssl_ctx_st* context);
+/// As check_server(), but for an orchestrator and nobody else: who gives orders to a host.
+void check_orchestrator(ssl_ctx_st* context);
 
 /// Where the reason of a refusal is written, for all connections of a context or for one of them.
 /// The string must outlive the handshakes.
