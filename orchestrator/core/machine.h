@@ -134,6 +134,7 @@ struct AskGate {
     GateSpec spec;
     std::vector<std::string> canary, baseline; ///< Of compare.
     Milliseconds baked{};                      ///< How long the batch has been baking.
+    std::uint32_t judges = 1; ///< Comparisons of the deployment: they share its false alarms.
 };
 /// Something that people want to know.
 struct Notify {

@@ -11,6 +11,16 @@ std::string counted(std::size_t count, const char* what) {
     return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
+std::uint32_t judges_of(const Deployment& d) {
+    std::uint32_t judges = 0;
+    for (const auto& batch : d.batches) {
+        for (const auto index : batch.gates) {
+            judges += d.strategy.gates.at(index).kind == GateKind::compare ? 1U : 0U;
+        }
+    }
+    return std::max(judges, 1U);
+}
+
 bool was_ordered(HostStep step) {
     return step == HostStep::moving || step == HostStep::ready || step == HostStep::failed;
 }
@@ -301,9 +311,9 @@ void Step::ask(Deployment& d, const GateSpec& gate) {
     }
     asked = {++seen_.asks, log_.clock_ms, d.batch, false, bake_is_over(d), {}};
     const auto& batch = d.batches.at(d.batch);
-    outcome_.commands.push_back(AskGate{d.id, d.key, d.batch, asked.number, gate, batch.canary,
-                                        batch.baseline,
-                                        Milliseconds{d.phase == Phase::baking ? since(d) : 0}});
+    outcome_.commands.push_back(
+        AskGate{d.id, d.key, d.batch, asked.number, gate, batch.canary, batch.baseline,
+                Milliseconds{d.phase == Phase::baking ? since(d) : 0}, judges_of(d)});
 }
 
 void Step::bake(Deployment& d) {

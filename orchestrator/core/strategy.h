@@ -45,7 +45,7 @@ enum class StrategyKind { rolling, canary, blue_green };
 /// Evidence that somebody outside the machine gives. (Readiness and crashes are always asked for.)
 enum class GateKind {
     metric,   ///< Absolute limits on a PromQL query.
-    compare,  ///< The judge: canary against baseline, from the metrics that agents report.
+    compare,  ///< The judge: canary against baseline, from agents' reports or from Prometheus.
     webhook,  ///< A URL that the orchestrator's configuration has under `target`.
     approval, ///< A person.
 };
@@ -54,8 +54,10 @@ enum class GateKind {
 struct GateSpec {
     std::string name; ///< Unique in the strategy: [a-z0-9._-], at most 64 bytes.
     GateKind kind = GateKind::metric;
-    std::string query;                       ///< Of metric.
-    std::optional<double> min, max;          ///< Of metric: one of them at least.
+    std::string query;  ///< Of metric.
+    std::string server; ///< Of metric and compare: of [prometheus.NAME]; empty: the only one.
+    std::string host_label = "instance"; ///< Of compare: the label of samples that names a host.
+    std::optional<double> min, max;      ///< Of metric: one of them at least.
     std::vector<judge::MetricRules> metrics; ///< Of compare.
     std::string target;                      ///< Of webhook.
     Milliseconds interval{15'000};           ///< Between two questions.

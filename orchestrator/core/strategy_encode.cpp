@@ -35,6 +35,12 @@ Json metric_json(const judge::MetricRules& rules) {
     if (rules.limit) {
         json["limit"] = number_text(*rules.limit);
     }
+    if (!rules.query.empty()) {
+        json["query"] = rules.query;
+    }
+    if (!rules.exposure_query.empty()) {
+        json["exposure_query"] = rules.exposure_query;
+    }
     if (!rules.bucket_bounds.empty()) {
         auto& bounds = json["bucket_bounds"] = Json::array();
         for (const double bound : rules.bucket_bounds) {
@@ -62,12 +68,16 @@ Json gate_json(const GateSpec& gate) {
         for (const auto& metric : gate.metrics) {
             json["metrics"].push_back(metric_json(metric));
         }
+        json["host_label"] = gate.host_label;
         break;
     case GateKind::webhook:
         json["target"] = gate.target;
         break;
     case GateKind::approval:
         break;
+    }
+    if (!gate.server.empty()) {
+        json["server"] = gate.server;
     }
     if (!gate.steps.empty()) {
         json["steps"] = gate.steps;

@@ -52,6 +52,15 @@ judge::MetricRules metric_from(const Json& value, const std::string& path, const
     reader.count("warm_up_s", rules.warm_up_s, 86'400);
     reader.number("quantile", rules.quantile);
     reader.number("samples_min", rules.samples_min);
+    reader.text("query", rules.query, 4'096);
+    reader.text("exposure_query", rules.exposure_query, 4'096);
+    if (!rules.query.empty() && rules.kind == judge::Kind::quantile) {
+        reader.complain("query", "gives a value (histogram_quantile) or a count, no quantile");
+    }
+    if (rules.exposure_query.empty() ==
+        (rules.kind == judge::Kind::count && !rules.query.empty())) {
+        reader.complain("exposure_query", "is needed beside the query of a count, and only there");
+    }
     reader.list("bucket_bounds", judge::buckets_max, [&](const Json& bound, const std::string&) {
         const Json one{{"bound", bound}};
         double number = 0;
@@ -89,6 +98,7 @@ GateSpec gate_from(const Json& value, const std::string& path, std::size_t steps
     }
     if (gate.kind == GateKind::metric) {
         reader.text("query", gate.query, 4'096);
+        reader.text("server", gate.server, 64);
         reader.number("min", gate.min);
         reader.number("max", gate.max);
         if (gate.query.empty() || (!gate.min && !gate.max)) {
@@ -102,6 +112,13 @@ GateSpec gate_from(const Json& value, const std::string& path, std::size_t steps
         });
         if (gate.metrics.empty()) {
             reader.complain("metrics", "must name one at least");
+        }
+        reader.text("server", gate.server, 64);
+        reader.text("host_label", gate.host_label, 128);
+        judge::Plan judged;
+        judged.metrics = gate.metrics;
+        if (const auto checked = judge::check(judged); !checked && !gate.metrics.empty()) {
+            reader.complain("metrics", "must be such as can be judged: " + checked.error().context);
         }
     }
     if (gate.kind == GateKind::webhook) {

@@ -116,6 +116,9 @@ net::awaitable<Answer> AgentDesk::sync(Asked asked) {
         co_return answer_of(said.error());
     }
     metrics_.synced();
+    if (options_.metrics) {
+        options_.metrics(host, std::move(said->metrics));
+    }
     const auto until = Clock::now() + std::chrono::milliseconds(said->wait_ms);
     const bool is_back = liveness_->heard(host, until);
     HostReport report{.host = host,

@@ -32,6 +32,8 @@ public:
         std::chrono::milliseconds idle{10'000}; ///< Else.
         std::function<std::int64_t()> now_unix_ms;
         std::function<bool()> is_held; ///< Whether this process may act on the lease now.
+        /// What a host says of its metrics, each time that it reports.
+        std::function<void(const std::string& host, std::vector<api::MetricReport>)> metrics;
     };
     AgentDesk(Driver& driver, Store& store, net::thread_pool& writer, OrchestratorMetrics& metrics,
               Options options);

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
 
 #include "common/io/asio.h"
+#include "orchestrator/core/orchestrator_config.h"
 #include "orchestrator/io/agent_desk.h"
 #include "orchestrator/io/api_server.h"
 #include "orchestrator/io/driver.h"
@@ -28,7 +30,8 @@ struct ApiParts {
     net::thread_pool& catalog_thread;
     net::thread_pool& readers; ///< For what is read from the store.
     std::function<std::int64_t()> now_unix_ms;
-    std::string name; ///< Of this orchestrator.
+    std::string name;                                   ///< Of this orchestrator.
+    std::map<std::string, PrometheusConfig> prometheus; ///< What strategies may name.
 };
 
 /// Answers the API's requests: reads from the driver's state in its queue, writes through the

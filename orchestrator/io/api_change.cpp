@@ -6,6 +6,7 @@
 #include "common/core/errc.h"
 #include "common/io/blocking.h"
 #include "orchestrator/core/api_views.h"
+#include "orchestrator/core/gate_sources.h"
 #include "orchestrator/io/api.h"
 #include "orchestrator/io/api_bodies.h"
 
@@ -178,6 +179,11 @@ net::awaitable<Answer> Api::put_environment(Asked asked) {
     auto ended = body->end();
     if (!ended || !labels || !strategy) {
         co_return answer_of(!ended ? ended.error() : !labels ? labels.error() : strategy.error());
+    }
+    if (*strategy) {
+        if (const auto checked = check_servers(**strategy, parts_.prometheus); !checked) {
+            co_return answer_of(checked.error());
+        }
     }
     event.spec.selector = *labels;
     event.spec.strategy = std::move(*strategy);

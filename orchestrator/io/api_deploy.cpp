@@ -4,6 +4,7 @@
 #include "common/core/errc.h"
 #include "common/io/blocking.h"
 #include "orchestrator/core/api_views.h"
+#include "orchestrator/core/gate_sources.h"
 #include "orchestrator/io/api.h"
 #include "orchestrator/io/api_bodies.h"
 
@@ -101,6 +102,11 @@ net::awaitable<Result<Deploy>> Api::deploy_of(Asked asked) {
     auto deploy = parse_deploy(asked);
     if (!deploy) {
         co_return deploy;
+    }
+    if (deploy->strategy) {
+        if (const auto checked = check_servers(*deploy->strategy, parts_.prometheus); !checked) {
+            co_return tl::unexpected(checked.error());
+        }
     }
     auto find = [this, id = deploy->artifact] { return parts_.catalog.find(id); };
     const auto release = co_await run_blocking(parts_.catalog_thread, std::move(find));

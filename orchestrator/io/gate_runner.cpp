@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/core/errc.h"
+#include "orchestrator/core/gate_sources.h"
 #include "orchestrator/io/prometheus.h"
 #include "orchestrator/io/webhook.h"
 
@@ -28,7 +29,13 @@ std::string question_of(const AskGate& gate) {
 } // namespace
 
 GateRunner::GateRunner(net::io_context& io, net::thread_pool& pool, Options options, Said said)
-    : io_(io), pool_(pool), options_(std::move(options)), said_(std::move(said)) {}
+    : io_(io), pool_(pool), options_(std::move(options)), said_(std::move(said)),
+      comparer_(io, pool,
+                {.store = options_.store,
+                 .epoch = options_.epoch,
+                 .query = [this](const GateSpec& gate,
+                                 const std::string& promql) { return query(gate, promql); },
+                 .now_unix_ms = options_.now_unix_ms}) {}
 
 void GateRunner::answer_later(AskGate gate, std::function<GateAnswer()> work) {
     GateSaid said{gate.deployment, gate.batch, gate.spec.name, gate.number, {}};
@@ -45,29 +52,32 @@ void GateRunner::ask(AskGate gate) {
     case GateKind::webhook:
         return answer_later(gate, [this, gate] { return ask_webhook(gate); });
     case GateKind::compare:
-        // As data that is missing: it never passes and never rolls back by itself.
-        return answer_later(std::move(gate), [] {
-            return hold("this version compares no canaries; `slipway promote` goes past this gate");
+        return comparer_.ask(gate, [this, gate](GateAnswer answer) {
+            said_({gate.deployment, gate.batch, gate.spec.name, gate.number, std::move(answer)});
         });
     case GateKind::approval:
         return; // A person answers.
     }
 }
 
-GateAnswer GateRunner::ask_prometheus(const AskGate& gate) const {
-    if (options_.prometheus.empty()) {
-        return hold("no Prometheus server in the orchestrator's configuration ([prometheus.NAME])");
+MetricReading GateRunner::query(const GateSpec& gate, const std::string& promql) const {
+    const auto config = prometheus_of(gate, options_.prometheus);
+    if (!config) {
+        return {{}, config.error().context};
     }
-    const auto& config = options_.prometheus.begin()->second;
-    auto server = Prometheus::make({.url = config.url,
-                                    .plain_http = config.plain_http,
-                                    .token_file = config.token_file,
-                                    .ca_file = config.ca_file});
+    auto server = Prometheus::make({.url = config->url,
+                                    .plain_http = config->plain_http,
+                                    .token_file = config->token_file,
+                                    .ca_file = config->ca_file});
     if (!server) {
-        return hold(describe(server.error()));
+        return {{}, describe(server.error())};
     }
-    const auto reading = server->query(gate.spec.query, options_.now_unix_ms(), stop_.get_token());
-    return judge_limits(reading, {.min = gate.spec.min, .max = gate.spec.max});
+    return server->query(promql, options_.now_unix_ms(), stop_.get_token());
+}
+
+GateAnswer GateRunner::ask_prometheus(const AskGate& gate) const {
+    return judge_limits(query(gate.spec, gate.spec.query),
+                        {.min = gate.spec.min, .max = gate.spec.max});
 }
 
 GateAnswer GateRunner::ask_webhook(const AskGate& gate) const {

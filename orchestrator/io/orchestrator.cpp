@@ -86,12 +86,21 @@ public:
           leadership_(*store_, {.holder = holder_of(name_)}),
           driver_(io_, *store_, writer_, {.receivers = receivers_of(config), .now = now}, sinks()),
           gates_(io_, askers_,
-                 {.prometheus = config.prometheus, .hooks = config.gates, .now_unix_ms = unix_ms},
+                 {.prometheus = config.prometheus,
+                  .hooks = config.gates,
+                  .now_unix_ms = unix_ms,
+                  .store = store_.get(),
+                  .epoch = [this] { return driver_.epoch(); }},
                  [this](GateSaid said) { driver_.submit({.event = std::move(said)}); }),
           agents_(driver_, *store_, writer_, metrics_,
                   {.idle = std::chrono::milliseconds(config.idle_ms),
                    .now_unix_ms = unix_ms,
-                   .is_held = [this] { return leadership_.is_held(Clock::now()); }}),
+                   .is_held = [this] { return leadership_.is_held(Clock::now()); },
+                   .metrics =
+                       [this](const std::string& host, std::vector<api::MetricReport> metrics) {
+                           gates_.comparer().board().take(host, std::move(metrics),
+                                                          static_cast<std::uint64_t>(unix_ms()));
+                       }}),
           catalog_({.repository = config.repository,
                     .trusted_root = config.trust,
                     .directory = std::filesystem::path(config.state) / "trust",
@@ -106,7 +115,8 @@ public:
                 .catalog_thread = catalog_thread_,
                 .readers = readers_,
                 .now_unix_ms = unix_ms,
-                .name = name_}),
+                .name = name_,
+                .prometheus = config.prometheus}),
           server_(
               {.connections_max = connections_max,
                .credentials = credentials,
@@ -158,10 +168,19 @@ DriverSinks Orchestrator::sinks() {
                         notifier_->wake();
                     }
                 },
-            .recorded = [this](const std::vector<LogRecord>& records) { feed_.publish(records); },
+            .recorded =
+                [this](const std::vector<LogRecord>& records) {
+                    feed_.publish(records);
+                    for (const auto& record : records) {
+                        if (record.kind == "batch_passed" || record.kind == "deployment_ended") {
+                            gates_.comparer().forget(record.deployment);
+                        }
+                    }
+                },
             .begun =
                 [this](std::uint64_t position) {
                     feed_.begin_at(position);
+                    gates_.comparer().begin();
                     agents_.begin(driver_.hosts());
                 },
             .committed =

@@ -1,7 +1,8 @@
 // The judge's state as bytes:
 //
 //     u8 version, raw 8 (of the plan's digest), varint looks, varint unknown, metrics
-//     metric: u8 failed, varint looks, marks, next mark, beyond limit, baseline beyond,
+//     metric: u8 failed, varint looks, marks, next mark, mark's look, beyond limit, baseline
+//     beyond,
 //             4 varints of readings, wealth, harm, finding, hosts
 //     host:   u8 seen, varint last_at_ms, u64 process, 2 + 4 numbers, u8 has buckets, buckets
 //
@@ -169,6 +170,7 @@ void code_metric(Codec& codec, Metric& m) {
     codec.whole_number(m.looks);
     codec.whole_number(m.marks);
     codec.whole_number(m.next_mark);
+    codec.whole_number(m.mark_look);
     codec.whole_number(m.beyond_limit);
     codec.whole_number(m.base_beyond);
     for (const auto group : {0U, 1U}) {

@@ -1,9 +1,11 @@
 // One number of each host and interval. What all hosts share (load, time of day) goes out by the
 // fleet's median of the same interval; what is left is averaged over each host's intervals, and the
 // hosts' averages are compared by Welch's t. Minutes of one host are not independent, hosts picked
-// at random are: only hosts count. Comparisons are made at marks only, and each gets its share of
-// the errors that are allowed, so the verdicts hold at all of them together.
+// at random are: only hosts count. All data are compared at marks only; those since the last mark
+// also 1, 2, 4, 8, ... looks after it. Each comparison gets its share of the errors that are
+// allowed, so the verdicts hold at all of them together.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "orchestrator/judge/compare.h"
@@ -108,30 +110,52 @@ void decide(Finding& finding, Verdict verdict, Why why) {
     finding.why = why;
 }
 
+/// Comparisons of recent data after each mark: the powers of 2 that a gap between marks holds.
+constexpr std::uint32_t late_checks = 16;
+
+double late_level(const Question& question) {
+    return question.false_alarm / 4 / marks_max / late_checks;
+}
+
+void show(Finding& finding, const Comparison& shown, const Question& question, double level) {
+    finding.effect = std::exp(shown.difference);
+    finding.effect_low = std::exp(shown.difference - shown.reach(level));
+    finding.effect_high = std::exp(shown.difference + shown.reach(question.miss / marks_max));
+    finding.evidence = shown.p_above(std::log1p(question.rules.tolerated));
+    finding.needed = level;
+}
+
+/// Whether what came since the last mark is worse by so much that it fails alone.
+bool fails_late(const Question& question, const MetricState& state, Finding& finding) {
+    const auto late = compare(question, state, recent);
+    if (!late.can_be || late.p_above(std::log1p(question.rules.tolerated)) > late_level(question)) {
+        return false;
+    }
+    show(finding, late, question, late_level(question));
+    decide(finding, Verdict::fail, Why::worse_than_baseline);
+    return true;
+}
+
+/// No pass while what came since the last mark looks worse.
+bool looks_worse_lately(const Question& question, const MetricState& state) {
+    const auto late = compare(question, state, recent);
+    return late.can_be && late.p_above(std::log1p(question.rules.tolerated)) < 0.05;
+}
+
 void compare_hosts(const Question& question, const MetricState& state, Finding& finding) {
     const auto all = compare(question, state, whole);
-    const auto late = compare(question, state, recent);
     if (!all.can_be) {
         const bool has_limit = question.rules.limit.has_value();
         return decide(finding, has_limit ? Verdict::pass : Verdict::not_enough_evidence,
                       has_limit ? Why::few_hosts_within_limit : Why::few_hosts);
     }
-    const double level = question.false_alarm / 2 / marks_max;
-    const double miss = question.miss / marks_max;
-    const double tolerated = std::log1p(question.rules.tolerated);
-    const bool is_late =
-        all.p_above(tolerated) > level && late.can_be && late.p_above(tolerated) <= level;
-    const auto& shown = is_late ? late : all;
-    finding.effect = std::exp(shown.difference);
-    finding.effect_low = std::exp(shown.difference - shown.reach(level));
-    finding.effect_high = std::exp(shown.difference + shown.reach(miss));
-    finding.evidence = shown.p_above(tolerated);
-    finding.needed = level;
+    // A quarter of the errors that are allowed is for recent data.
+    const double level = question.false_alarm * 3 / 4 / marks_max;
+    show(finding, all, question, level);
     if (finding.evidence <= level) {
         return decide(finding, Verdict::fail, Why::worse_than_baseline);
     }
-    const bool is_harmless = finding.effect_high < 1 + question.rules.harm_max &&
-                             !(late.can_be && late.p_above(tolerated) < 0.01);
+    const bool is_harmless = finding.effect_high < 1 + question.rules.harm_max;
     decide(finding, is_harmless ? Verdict::pass : Verdict::not_enough_evidence,
            is_harmless ? Why::harm_excluded : Why::unsure);
 }
@@ -160,6 +184,14 @@ Finding judge_values(const Question& question, MetricState& state,
     if (is_mark) {
         compare_hosts(question, state, finding);
         state.finding = finding;
+    }
+    const bool is_check = is_mark || std::has_single_bit(state.looks - state.mark_look);
+    if (finding.verdict != Verdict::fail && state.marks < marks_max && is_check &&
+        fails_late(question, state, finding)) {
+        return finding;
+    }
+    if (finding.why == Why::harm_excluded && looks_worse_lately(question, state)) {
+        decide(finding, Verdict::not_enough_evidence, Why::unsure);
     }
     if (!question.rules.limit) {
         return finding;

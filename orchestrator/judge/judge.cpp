@@ -28,6 +28,7 @@ double coverage_of(const MetricState& state) {
 
 void pass_mark(MetricState& state) {
     ++state.marks;
+    state.mark_look = state.looks;
     state.next_mark =
         state.marks < marks_max ? std::max(state.looks + 1, state.looks + state.looks / 4) : 0;
     state.wealth[recent] = {};

@@ -69,6 +69,9 @@ Observation observe(const MetricRules& rules, HostState& host, const Reading& re
             buckets[i] -= host.last_buckets[i];
         }
     }
+    // A reading tells of the time since the one before: that must not have been warm-up either.
+    const auto told_s =
+        is_first || rules.warm_up_s == 0 ? 0 : (reading.at_ms - host.last_at_ms) / 1'000;
     host.seen = true;
     host.last_at_ms = reading.at_ms;
     host.process = reading.process;
@@ -88,7 +91,7 @@ Observation observe(const MetricRules& rules, HostState& host, const Reading& re
             seen.amount = quantile_of(rules, buckets, samples);
         }
     }
-    if (reading.running_s < rules.warm_up_s || (is_counter && is_first)) {
+    if (reading.running_s < rules.warm_up_s + told_s || (is_counter && is_first)) {
         seen.kind = warming;
     } else if (is_reset) {
         seen.kind = absent;

@@ -18,8 +18,9 @@ using Wealth = std::array<double, alternatives.size()>;
 /// Data count twice: from the beginning on, and since the last mark, so that a defect that begins
 /// late is not thinned out by the good hours before.
 enum Window : std::uint8_t { whole, recent, windows };
-/// Marks are at looks 1 to 6, and then each at 1.25 times the look of the one before.
-inline constexpr std::uint32_t marks_max = 36;
+/// Marks are at looks 1 to 6, and then each at 1.25 times the look of the one before: the last at
+/// look 891. Each costs evidence, as it is one more chance for a false alarm.
+inline constexpr std::uint32_t marks_max = 30;
 
 /// One host's part of one metric.
 struct HostState {
@@ -45,6 +46,7 @@ struct MetricState {
     std::uint32_t looks = 0;        ///< With data of both groups.
     std::uint32_t marks = 0;        ///< So far.
     std::uint32_t next_mark = 1;    ///< The look at which the next one is.
+    std::uint32_t mark_look = 0;    ///< The look of the last one.
     std::uint32_t beyond_limit = 0; ///< Of values: looks in a row in which the canary was.
     std::uint32_t base_beyond = 0;  ///< The same of the baseline.
     Finding finding;                ///< The last; of values: as of the last mark.
