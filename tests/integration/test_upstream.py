@@ -156,6 +156,24 @@ class Upstream(AgentFleetCase):
         until(lambda: all(host.upstream().get("connected") for host in hosts))
         self.command("deploy", "web", "web@1.1", "--env", "prod", "--wait")
         self.assertTrue(self.all_run("1.1"))
+        self.check_events(hosts)  # No id of the host that was killed came twice, and none is missing.
+
+    def test_of_two_reports_the_older_one_says_nothing(self):
+        orchestrator = self.start()
+        client = Client(self.authority.python_context(self.authority.issue("agent/h9")), lambda: [orchestrator.address])
+        until(lambda: self.ask("GET", "/readyz")[0] == 200)
+
+        def say(boot, number, crashes):
+            body = {"version": 1, "boot": boot, "number": number, "wait_ms": 0,
+                    "services": {"web": {"state": "healthy", "crashes": crashes}}}
+            self.assertEqual(client.once("POST", "/v1/agents/sync", body)[0], 200)
+            return self.get("/v1/hosts/h9")["services"]["web"]["crashes"]
+
+        self.assertEqual(say("a", 5, 50), 50)
+        self.assertEqual(say("a", 4, 40), 50)  # Overtaken on the way.
+        self.assertEqual(say("a", 6, 60), 60)
+        self.assertEqual(say("b", 1, 10), 10)  # The daemon began anew.
+        client.close()
 
     def test_the_next_orchestrator_takes_over(self):
         first = self.start("o1")
