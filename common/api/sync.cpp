@@ -129,10 +129,8 @@ ServiceReport service_from(const json& value, Reader& reader) {
     service.running = running_from(value, "running", reader);
     service.previous = running_from(value, "previous", reader);
     if (const auto* target = Reader::find(value, "target")) {
-        auto& into = service.target.emplace();
-        into.artifact = reader.text(*target, "artifact");
-        into.digest = reader.maybe_digest(*target, "target.digest");
-        into.attempt = reader.attempt(*target);
+        service.target = {reader.text(*target, "artifact"),
+                          reader.maybe_digest(*target, "target.digest"), reader.attempt(*target)};
     }
     for (const auto& digest : reader.list(value, "staged", false, sync_releases_max)) {
         if (const auto staged = reader.digest(digest, "staged")) {
