@@ -15,12 +15,12 @@ from pathlib import Path
 import yaml
 
 from agent_fleet import AgentFleetCase, RealAgent
-from harness import FAILED, main
+from harness import FAILED, LONG, main
 from orchestrator_fleet import QUICK, Client, until
 from test_orchestrator_api import Schema
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/api/agents.yaml"
-SLOW = QUICK.replace('bake = "300ms"', 'bake = "1500ms"')
+SLOW = QUICK.replace('bake = "300ms"', 'bake = "1s"')
 
 
 class Recorder:
@@ -125,7 +125,7 @@ class Upstream(AgentFleetCase):
     def test_an_orchestrator_that_is_killed_amid_a_deployment_goes_on_with_it(self):
         orchestrator = self.start()
         hosts = self.first_release(2, strategy=SLOW)
-        for phase in ("baking", "moving", "staging"):
+        for phase in ("baking", "moving", "staging") if LONG else ("baking",):
             version = {"baking": "1.1", "moving": "1.2", "staging": "1.1"}[phase]
             name = self.deploy(version)
             if phase != "staging":
