@@ -7,7 +7,6 @@
 #include "cli/output.h"
 #include "common/core/errc.h"
 #include "common/http/enroll_desk.h"
-#include "common/http/server.h"
 #include "common/io/blocking.h"
 #include "common/tls/authority.h"
 #include "common/trust/utc_time.h"
@@ -53,25 +52,16 @@ Result<> serve(const Options& options, const Context& context) {
     if (!address) {
         return tl::unexpected(address.error());
     }
-    if (auto there = tls::Authority::open(options.directory); !there) {
-        return tl::unexpected(there.error());
-    }
-    const std::filesystem::path authority = options.directory;
     net::io_context io{1};
-    net::thread_pool pool{1}; // The authority's directory has room for one at a time.
-    http::ServerOptions server_options;
-    server_options.connections_max = 64;
-    http::Server server(server_options, [&](http::Exchange& exchange) {
-        return http::answer_enrollment(exchange, authority, std::chrono::days(options.days), pool);
-    });
-    if (auto listening = server.listen(io, *address); !listening) {
+    http::EnrollDesk desk({options.directory, std::chrono::days(options.days)});
+    if (auto listening = desk.listen(io, *address); !listening) {
         return listening;
     }
     std::stop_source stop;
     const std::stop_callback stopped{context.stop,
                                      [&] { net::post(io, [&stop] { stop.request_stop(); }); }};
-    net::co_spawn(io, server.serve(stop.get_token()), rethrow);
-    print_line("listening http=" + http::host_port(address->ip, server.port()));
+    net::co_spawn(io, desk.serve(stop.get_token()), rethrow);
+    print_line("listening http=" + http::host_port(address->ip, desk.port()));
     io.run();
     return {};
 }

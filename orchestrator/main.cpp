@@ -51,12 +51,16 @@ Result<OrchestratorConfig> config_of(const Options& options) {
 }
 
 // Scripts read this line to learn the port; it is the first one on standard output.
-void announce(const std::string& address, bool json) {
+void announce(const ListeningAddresses& addresses, bool json) {
     if (json) {
-        const nlohmann::json line = {{"event", "listening"}, {"https", address}};
+        nlohmann::json line = {{"event", "listening"}, {"https", addresses.api}};
+        if (!addresses.enroll.empty()) {
+            line["enroll"] = addresses.enroll;
+        }
         std::cout << line.dump() << std::endl;
     } else {
-        std::cout << "listening https=" << address << std::endl;
+        std::cout << "listening https=" << addresses.api
+                  << (addresses.enroll.empty() ? "" : " enroll=" + addresses.enroll) << std::endl;
     }
 }
 
@@ -110,7 +114,7 @@ int run(int argc, char** argv) {
         return static_cast<int>(ExitStatus::done);
     }
     const auto ran = run_orchestrator(
-        *config, [&](const std::string& address) { announce(address, config->json); });
+        *config, [&](const ListeningAddresses& addresses) { announce(addresses, config->json); });
     if (!ran) {
         return report_failure(options, ran.error());
     }

@@ -1,5 +1,7 @@
 #include "common/http/enroll_desk.h"
 
+#include <utility>
+
 #include <nlohmann/json.hpp>
 
 #include "common/core/errc.h"
@@ -10,6 +12,8 @@
 
 namespace slipway::http {
 namespace {
+
+constexpr const char* enroll_path = "/v1/enroll";
 
 std::chrono::sys_seconds now() {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -32,8 +36,18 @@ std::string error_text(const std::string& message) {
 
 } // namespace
 
-net::awaitable<void> answer_enrollment(Exchange& exchange, const std::filesystem::path& authority,
-                                       std::chrono::days valid, net::thread_pool& pool) {
+EnrollDesk::EnrollDesk(EnrollOptions options)
+    : options_(std::move(options)),
+      server_({.connections_max = 64}, [this](Exchange& exchange) { return answer(exchange); }) {}
+
+Result<> EnrollDesk::listen(net::io_context& io, const ListenAddress& address) {
+    return tls::Authority::open(options_.authority).and_then([&](const tls::Authority&) {
+        return server_.listen(io, address);
+    });
+}
+
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the caller waits for it.
+net::awaitable<void> EnrollDesk::answer(Exchange& exchange) {
     Head head;
     const auto& request = exchange.request();
     if (request.path == "/healthz") {
@@ -54,11 +68,12 @@ net::awaitable<void> answer_enrollment(Exchange& exchange, const std::filesystem
                                error_text("the request is too long, or not whole"));
         co_return;
     }
-    auto work = [directory = authority, valid, text = std::move(*body)] {
-        return tls::Authority::open(directory).and_then(
-            [&](tls::Authority opened) { return opened.enroll(as_bytes(text), valid, now()); });
+    auto work = [this, text = std::move(*body)] {
+        return tls::Authority::open(options_.authority).and_then([&](tls::Authority opened) {
+            return opened.enroll(as_bytes(text), options_.certificates, now());
+        });
     };
-    auto reply = co_await run_blocking(pool, std::move(work));
+    auto reply = co_await run_blocking(pool_, std::move(work));
     if (reply) {
         log_event(LogLevel::info, "enroll.done", {{"from", from}});
         co_await exchange.send(std::move(head), std::move(*reply));

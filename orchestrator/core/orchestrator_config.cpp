@@ -56,6 +56,24 @@ PrometheusConfig prometheus_from(config::Table& table) {
     return server;
 }
 
+EnrollConfig enroll_from(config::Table& table) {
+    EnrollConfig enroll;
+    auto keys = table.table("enroll");
+    if (!keys) {
+        return enroll;
+    }
+    keys->take("listen", enroll.listen);
+    keys->take("authority", enroll.authority);
+    keys->take_count("days", enroll.days, 1, 36'500);
+    if (!http::parse_listen_address(enroll.listen)) {
+        keys->complain("listen", "must be given: IP:PORT");
+    }
+    if (enroll.authority.empty()) {
+        keys->complain("authority", "must be given: the directory of `slipway ca init`");
+    }
+    return enroll;
+}
+
 } // namespace
 
 OrchestratorConfig read_orchestrator_config(config::Table& table) {
@@ -68,6 +86,7 @@ OrchestratorConfig read_orchestrator_config(config::Table& table) {
     table.take_count("idle_ms", config.idle_ms, 100, 30'000);
     table.take("json", config.json);
     config.tls = config::take_tls(table);
+    config.enroll = enroll_from(table);
     each(table, "prometheus", [&](const std::string& name, config::Table& one) {
         config.prometheus[name] = prometheus_from(one);
     });

@@ -27,6 +27,14 @@ struct PrometheusConfig {
     bool operator==(const PrometheusConfig&) const = default;
 };
 
+/// Where hosts get their certificates, if this machine has the authority.
+struct EnrollConfig {
+    std::string listen;    ///< Empty: nowhere.
+    std::string authority; ///< Directory of `slipway ca init`.
+    std::uint64_t days = 90;
+    bool operator==(const EnrollConfig&) const = default;
+};
+
 /// /etc/slipway/orchestrator.toml. Flags of the same meaning count more.
 struct OrchestratorConfig {
     std::string database = "sqlite:/var/lib/slipway-orchestrator/db";
@@ -37,6 +45,7 @@ struct OrchestratorConfig {
     std::uint64_t idle_ms = 10'000; ///< How long requests of hosts without a deployment are held.
     bool json = false;
     config::TlsPaths tls;
+    EnrollConfig enroll;
     std::map<std::string, PrometheusConfig> prometheus; ///< By the name that strategies use.
     std::map<std::string, HookConfig> gates;            ///< The same.
     std::map<std::string, HookConfig> receivers;

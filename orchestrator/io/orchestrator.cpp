@@ -2,12 +2,14 @@
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <random>
 
 #include <sys/resource.h>
 
 #include "common/core/errc.h"
 #include "common/core/sha256.h"
+#include "common/http/enroll_desk.h"
 #include "common/io/blocking.h"
 #include "common/io/log.h"
 #include "orchestrator/io/api.h"
@@ -36,6 +38,7 @@ Instant now() {
 
 std::vector<Receiver> receivers_of(const OrchestratorConfig& config) {
     std::vector<Receiver> receivers;
+    receivers.reserve(config.receivers.size());
     for (const auto& [name, hook] : config.receivers) {
         receivers.push_back({name,
                              {.url = hook.url,
@@ -80,8 +83,8 @@ void raise_descriptor_limit() {
 
 class Orchestrator {
 public:
-    Orchestrator(const OrchestratorConfig& config, std::shared_ptr<tls::Credentials> credentials,
-                 std::unique_ptr<Store> store)
+    Orchestrator(const OrchestratorConfig& config,
+                 const std::shared_ptr<tls::Credentials>& credentials, std::unique_ptr<Store> store)
         : config_(config), store_(std::move(store)), name_(credentials->self().name),
           leadership_(*store_, {.holder = holder_of(name_)}),
           driver_(io_, *store_, writer_, {.receivers = receivers_of(config), .now = now}, sinks()),
@@ -127,7 +130,8 @@ public:
                .watch = [this](http::Exchange& exchange,
                                Asked asked) { return api_.watch(exchange, std::move(asked)); }}) {}
 
-    Result<> run(const std::function<void(const std::string&)>& listening);
+    Result<> listen(ListeningAddresses& addresses);
+    Result<> run(const std::function<void(const ListeningAddresses&)>& listening);
 
 private:
     DriverSinks sinks();
@@ -157,6 +161,7 @@ private:
     ReleaseCatalog catalog_;
     Api api_;
     ApiServer server_;
+    std::optional<http::EnrollDesk> enroll_desk_;
 };
 
 DriverSinks Orchestrator::sinks() {
@@ -189,12 +194,14 @@ DriverSinks Orchestrator::sinks() {
                 }};
 }
 
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): serve_term() waits for it.
 net::awaitable<void> Orchestrator::keep_lease(std::uint64_t token, std::stop_source term,
                                               bool& is_over) {
     co_await leadership_.keep(token, term.get_token());
     term.request_stop();
     is_over = true;
 }
+// NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
 
 net::awaitable<void> Orchestrator::watch_hosts(std::stop_token term) {
     for (int looks = 0; !term.stop_requested();) {
@@ -228,7 +235,7 @@ net::awaitable<Result<>> Orchestrator::serve_term(Lease lease, std::stop_token s
     agents_.end();
     feed_.wake_all();
     notifier_.reset();
-    while (!is_kept) {
+    while (!is_kept) { // NOLINT(bugprone-infinite-loop): keep_lease() sets it.
         co_await sleep_for(std::chrono::milliseconds(5), std::stop_token());
     }
     log_event(LogLevel::info, "term.ended", {{"epoch", std::to_string(lease.token)}});
@@ -270,12 +277,34 @@ net::awaitable<void> Orchestrator::prune(std::stop_token stop) {
     }
 }
 
-Result<> Orchestrator::run(const std::function<void(const std::string&)>& listening) {
+Result<> Orchestrator::listen(ListeningAddresses& addresses) {
     const auto address = http::parse_listen_address(config_.listen);
     if (!address) {
         return tl::unexpected(address.error());
     }
     if (auto bound = server_.listen(io_, *address); !bound) {
+        return bound;
+    }
+    addresses.api = http::host_port(address->ip, server_.port());
+    if (config_.enroll.listen.empty()) {
+        return {};
+    }
+    const auto& enroll = config_.enroll;
+    const auto desk_address = http::parse_listen_address(enroll.listen);
+    if (!desk_address) {
+        return tl::unexpected(desk_address.error());
+    }
+    enroll_desk_.emplace(http::EnrollOptions{enroll.authority, std::chrono::days(enroll.days)});
+    if (auto bound = enroll_desk_->listen(io_, *desk_address); !bound) {
+        return tl::unexpected(within("enroll", bound.error()));
+    }
+    addresses.enroll = http::host_port(desk_address->ip, enroll_desk_->port());
+    return {};
+}
+
+Result<> Orchestrator::run(const std::function<void(const ListeningAddresses&)>& listening) {
+    ListeningAddresses addresses;
+    if (auto bound = listen(addresses); !bound) {
         return bound;
     }
     net::signal_set signals(io_, SIGINT, SIGTERM);
@@ -287,7 +316,10 @@ Result<> Orchestrator::run(const std::function<void(const std::string&)>& listen
     net::co_spawn(io_, server_.serve(stop_.get_token()), rethrow);
     net::co_spawn(io_, take_terms(stop_.get_token()), rethrow);
     net::co_spawn(io_, prune(stop_.get_token()), rethrow);
-    listening(http::host_port(address->ip, server_.port()));
+    if (enroll_desk_) {
+        net::co_spawn(io_, enroll_desk_->serve(stop_.get_token()), rethrow);
+    }
+    listening(addresses);
     io_.run();
     // What still runs on the threads uses what is destroyed next.
     for (auto* pool : {&askers_, &catalog_thread_, &readers_, &writer_}) {
@@ -300,7 +332,7 @@ Result<> Orchestrator::run(const std::function<void(const std::string&)>& listen
 } // namespace
 
 Result<> run_orchestrator(const OrchestratorConfig& config,
-                          const std::function<void(const std::string&)>& listening) {
+                          const std::function<void(const ListeningAddresses&)>& listening) {
     auto credentials = load_credentials(config);
     if (!credentials) {
         return tl::unexpected(credentials.error());
@@ -311,7 +343,7 @@ Result<> run_orchestrator(const OrchestratorConfig& config,
             within("database " + without_password(config.database), store.error()));
     }
     raise_descriptor_limit();
-    Orchestrator orchestrator(config, std::move(*credentials), std::move(*store));
+    Orchestrator orchestrator(config, *credentials, std::move(*store));
     return orchestrator.run(listening);
 }
 

@@ -39,6 +39,34 @@ class Enroll(Case):
         self.assert_runs(tree)
         self.assertIn("agent/web-1", self.slipway("ca", "list", "--ca", self.fleet.ca).out)
 
+    def test_the_orchestrator_answers_too_where_it_has_the_authority(self):
+        config = write(
+            self.home / "orchestrator.toml",
+            f'[enroll]\nlisten = "127.0.0.1:0"\nauthority = "{self.fleet.ca}"\ndays = 30\n',
+        )
+        orchestrator = Process(
+            self,
+            [BIN / "slipway-orchestrator", "run", "--config", config, "--listen", "127.0.0.1:0"]
+            + ["--database", f"sqlite:{self.home}/db", "--state", self.home / "state"]
+            + ["--repo", self.home, *self.fleet.flags("orchestrator/main")],
+        )
+        self.url = "http://" + orchestrator.line(r"listening https=\S+ enroll=(\S+)")[1]
+        said = self.enroll(self.token("agent/web-1"), self.home / "tls")
+        self.assertIn("agent/web-1", said.out)
+        refused = self.enroll("0" * 16 + "." + "0" * 64, self.home / "other", status=FAILED)
+        self.assertIn("not known, or has expired", refused.err)
+
+    def test_an_orchestrator_without_the_authority_does_not_start(self):
+        config = write(
+            self.home / "orchestrator.toml", f'[enroll]\nlisten = "127.0.0.1:0"\nauthority = "{self.home}/none"\n'
+        )
+        refused = self.run_program(
+            BIN / "slipway-orchestrator", "run", "--config", config, "--listen", "127.0.0.1:0",
+            "--database", f"sqlite:{self.home}/db", "--state", self.home / "state",
+            *self.fleet.flags("orchestrator/main"), status=FAILED,
+        )
+        self.assertIn("none", refused.err)
+
     def test_a_token_works_once(self):
         token = self.token("agent/web-1")
         self.enroll(token, self.home / "tls")

@@ -36,6 +36,10 @@ TEST_CASE("orchestrator config: all keys", "[config]") {
         key = "k"
         authority = "a"
         revoked = "r"
+        [enroll]
+        listen = "0.0.0.0:7072"
+        authority = "/ca"
+        days = 30
         [prometheus.main]
         url = "https://prometheus:9090"
         token_file = "/t"
@@ -51,6 +55,9 @@ TEST_CASE("orchestrator config: all keys", "[config]") {
     REQUIRE(config);
     CHECK(config->listen == "[::1]:7443");
     CHECK(config->tls.revoked == "r");
+    CHECK(config->enroll.listen == "0.0.0.0:7072");
+    CHECK(config->enroll.authority == "/ca");
+    CHECK(config->enroll.days == 30);
     CHECK(config->prometheus.at("main").token_file == "/t");
     CHECK(config->gates.at("smoke").secret_file == "/s");
     CHECK(config->receivers.at("chat").kinds == std::set<std::string>{"deployment.ended"});
@@ -65,6 +72,10 @@ TEST_CASE("orchestrator config: what is misspelt or of the wrong sort is told wi
     CHECK(refusal("[tls]\ncert = \"x\"").find("tls.cert is not known") != std::string::npos);
     CHECK(refusal("listen = \"nowhere\"").find("listen must be IP:PORT") != std::string::npos);
     CHECK(refusal("prometheus = 1").find("must be a table") != std::string::npos);
+    CHECK(refusal("[enroll]\nlisten = \"here\"\nauthority = \"/ca\"").find("IP:PORT") !=
+          std::string::npos);
+    CHECK(refusal("[enroll]\nlisten = \"[::]:1\"").find("authority must be given") !=
+          std::string::npos);
     CHECK(refusal("idle_ms = 99").find("from 100 to 30000") != std::string::npos);
     CHECK(refusal("[gates.x]\nurl = \"https://x\"").find("secret_file must be given") !=
           std::string::npos);
