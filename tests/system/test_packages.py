@@ -7,93 +7,16 @@ the network, killed in the middle of an install, upgraded and purged, while a cl
 
 import json
 import os
-import random
 import re
 import shutil
 import socket
-import subprocess
-import threading
-import time
 import unittest
 import urllib.request
 
 import machines
+from web_service import RUN_SPEC, STATE, Client, install_web_units, publish_tree, web_tree
 
 SEEDER, HOST = "10.77.0.1", "10.77.0.2"
-STATE = "/var/lib/slipway"
-
-SERVE = """#!/usr/bin/python3
-# Serves what systemd listens for. Told to stop, it ends between two requests: those that wait go to the next release.
-import select, signal, socket
-told, tell = socket.socketpair()
-tell.setblocking(False)
-signal.signal(signal.SIGTERM, lambda *_: None)
-signal.set_wakeup_fd(tell.fileno())  # A handler that exits could do so between accept() and the answer.
-listening = socket.socket(fileno=3)
-while told not in select.select([listening, told], [], [])[0]:
-    client, _ = listening.accept()
-    client.settimeout(5)
-    try:
-        client.recv(65536)
-        client.sendall(b"HTTP/1.1 STATUS\\r\\nContent-Length: SIZE\\r\\nConnection: close\\r\\n\\r\\nVERSION")
-        client.shutdown(socket.SHUT_WR)
-        client.recv(1)
-    except OSError:
-        pass
-    client.close()
-"""
-
-WEB_SERVICE = f"""[Unit]
-Requires=web.socket
-After=web.socket
-StartLimitIntervalSec=0
-[Service]
-ExecStart=/usr/bin/python3 {STATE}/services/web/current/serve
-User=nobody
-"""
-WEB_SOCKET = """[Socket]
-ListenStream=8080
-[Install]
-WantedBy=sockets.target
-"""
-RUN_SPEC = {
-    "version": 1,
-    "unit": {"name": "web.service"},
-    "probes": [{"type": "http", "url": "http://127.0.0.1:8080/", "interval": "100ms", "failures": 2}],
-    "ready_within": "20s",
-}
-
-
-class Client:
-    """Asks the service all the time, and remembers every answer and every failure."""
-
-    def __init__(self):
-        self.answers, self.failures, self.over = [], [], False
-        self.thread = threading.Thread(target=self.ask, daemon=True)
-        self.thread.start()
-
-    def ask(self):
-        while not self.over:
-            try:
-                with socket.create_connection((HOST, 8080), 15) as asked:
-                    asked.sendall(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
-                    answer = b""
-                    while part := asked.recv(65536):
-                        answer += part
-                status, version = re.fullmatch(rb"HTTP/1.1 (\d+) .*\r\n\r\n(.+)", answer, re.DOTALL).groups()
-                self.answers.append((int(status), version.decode()))
-            except (OSError, AttributeError) as error:
-                self.failures.append(f"after {len(self.answers)} answers: {error!r}")
-            time.sleep(0.002)
-
-    def end(self):
-        self.over = True
-        self.thread.join(20)
-
-    def versions(self):
-        """In the order of their appearance, without repetitions."""
-        seen = [version for _, version in self.answers]
-        return [version for number, version in enumerate(seen) if number == 0 or seen[number - 1] != version]
 
 
 class Packages(unittest.TestCase):
@@ -114,22 +37,8 @@ class Packages(unittest.TestCase):
         return tree
 
     def publish(self, version, status="200 OK", extra=b""):
-        tree = self.new_tree()
-        serve = SERVE.replace("STATUS", status).replace("SIZE", str(len(version))).replace("VERSION", version)
-        (tree / "serve").write_text(serve)
-        (tree / "serve").chmod(0o755)
-        (tree / "data").write_bytes(random.Random(1).randbytes(400_000) + extra)
-        self.publish_tree(f"web@{version}", tree)
-
-    def publish_tree(self, artifact, tree, run_spec="/etc/run.json"):
-        packed = self.lab.home / "tree.tar"
-        machines.run("tar", "-C", tree, "-cf", packed, ".")
-        self.seeder.copy_in(packed, "/tmp/tree.tar")
-        self.seeder.shell(
-            f"""rm -rf /tmp/tree; mkdir -m 755 /tmp/tree; tar -C /tmp/tree -xf /tmp/tree.tar
-            runuser -u slipway-seeder -- slipway publish --repo /var/lib/slipway-seeder/repository \\
-            --keys /var/lib/slipway-seeder/keys --run-spec {run_spec} {artifact} /tmp/tree""", timeout=120
-        )
+        web_tree(self.lab.home / "tree", version, status, extra)
+        publish_tree(self.seeder, f"web@{version}", self.lab.home / "tree")
 
     def want(self, version, agent=None):
         type(self).epoch += 1
@@ -183,10 +92,8 @@ class Packages(unittest.TestCase):
         file = host.shell("cat /etc/slipway/agent.toml")
         file = file.replace('#seeders = ["https://seeder.eu.example:7070"]', f'seeders = ["http://{SEEDER}:7070"]')
         host.write("/etc/slipway/agent.toml", file.replace('#trust = "', 'trust = "'))
-        host.write("/etc/slipway/managed-units", "web.service")
-        host.write("/etc/systemd/system/web.service", WEB_SERVICE)
-        host.write("/etc/systemd/system/web.socket", WEB_SOCKET)
-        host.shell("systemctl daemon-reload; systemctl enable --now web.socket; systemctl enable --now slipway-agent")
+        install_web_units(host)
+        host.shell("systemctl enable --now slipway-agent")
         self.assertEqual(host.shell("systemctl is-active slipway-agent").strip(), "active")
         pid = host.shell("systemctl show --value -p MainPID slipway-agent").strip()
         process = host.shell(f"cat /proc/{pid}/status")
@@ -198,7 +105,7 @@ class Packages(unittest.TestCase):
     def test_03_a_deployment_without_a_failed_request(self):
         self.want("1.0")
         self.wait_for(state="healthy", wanted="web@1.0")
-        client = Client()
+        client = Client(HOST)
         self.addCleanup(client.end)
         self.host.wait(lambda: len(client.answers) > 20)
         self.publish("1.1")
@@ -213,7 +120,7 @@ class Packages(unittest.TestCase):
         print(f"{len(client.answers)} requests over the switch, none failed", end=" ... ", flush=True)
 
     def test_04_a_broken_release_is_taken_back(self):
-        client = Client()
+        client = Client(HOST)
         self.addCleanup(client.end)
         self.publish("1.2", status="500 Broken")
         self.want("1.2")
@@ -255,7 +162,7 @@ class Packages(unittest.TestCase):
         self.assertEqual(self.running(), "web@1.3")
         self.host.kill()
         self.host.boot()
-        client = Client()
+        client = Client(HOST)
         self.addCleanup(client.end)
         self.wait_for(state="healthy", wanted="web@1.4", seconds=120)
         self.host.wait(lambda: client.answers and client.answers[-1] == (200, "1.4"))
@@ -273,7 +180,7 @@ class Packages(unittest.TestCase):
         control.write_text(re.sub(r"(?m)^Version: .*", "Version: 99.0", control.read_text()))
         machines.run("dpkg-deb", "--root-owner-group", "-b", packages, self.lab.home / "newer.deb")
         before = self.host.shell("systemctl show --value -p MainPID slipway-agent")
-        client = Client()
+        client = Client(HOST)
         self.addCleanup(client.end)
         self.host.copy_in(self.lab.home / "newer.deb", "/tmp/newer.deb")
         self.host.shell("dpkg --install /tmp/newer.deb", timeout=120)
@@ -293,7 +200,7 @@ class Packages(unittest.TestCase):
         (tree / "slipway-agent").write_bytes(program)
         (tree / "slipway-agent").chmod(0o755)
         (tree / "version").write_text(version)
-        self.publish_tree(f"slipway-agent@{version}", tree, "/etc/run-agent.json")
+        publish_tree(self.seeder, f"slipway-agent@{version}", tree, "/etc/run-agent.json")
 
     def test_09_the_agent_upgrades_itself_and_comes_back_when_it_is_broken(self):
         host, releases = self.host, f"{STATE}/services/slipway-agent/releases"
@@ -305,7 +212,7 @@ class Packages(unittest.TestCase):
         self.assertEqual(self.agent_program(), "/usr/bin/slipway-agent", "before there is a release")
         machines.run("dpkg-deb", "-x", machines.package("slipway-agent"), self.lab.home / "unpacked")
         program = (self.lab.home / "unpacked/usr/bin/slipway-agent").read_bytes()
-        client = Client()
+        client = Client(HOST)
         self.addCleanup(client.end)
         for version in ("1", "2"):
             self.publish_agent(version, program)
