@@ -10,6 +10,7 @@ import urllib.parse
 
 import test_ssl_swarm
 from attack_case import AttackCase
+from orchestrator_fleet import Client, Orchestrator, until
 from harness import FAILED, VERIFICATION_FAILED, FileServer, Fleet, Seeder, main, noise, serve_http
 
 ONLINE = ("timestamp.json", "3.snapshot.json", "3.targets.json")
@@ -156,6 +157,31 @@ class Strangers(AttackCase):
             self.assertEqual(status, 403)
             self.assertIn("agent/h1 may not push a release", said)
         self.assertNotEqual(self.ask("/v1/push/packs/" + "a" * 64, publisher)[0], 403)
+        self.honest(seeder=self.seeder.url, flags=self.member)
+
+    def test_an_agents_certificate_on_an_operators_call(self):
+        orchestrator = Orchestrator(
+            self, self.fleet.flags("orchestrator/main"), "--database", f"sqlite:{self.home}/db",
+            "--repo", self.repo, "--state", self.home / "orchestrator",
+        )
+        operator = Client(self.fleet.python_context(self.fleet.issue("operator/ann?role=admin")), lambda: [orchestrator.address])
+        agent = Client(self.fleet.python_context(self.fleet.issue("agent/h1")), lambda: [orchestrator.address])
+        self.addCleanup(operator.close)
+        self.addCleanup(agent.close)
+        until(lambda: operator.once("GET", "/v1/hosts")[0] == 200)
+        for method, path in (
+            ("GET", "/v1/hosts"),
+            ("GET", "/v1/audit"),
+            ("POST", "/v1/deployments"),
+            ("PUT", "/v1/services/web/environments/prod"),
+            ("POST", "/v1/services/web/environments/prod/rollback"),
+            ("PUT", "/v1/freezes/all"),
+            ("DELETE", "/v1/hosts/h2"),
+        ):
+            status, said, _ = agent.once(method, path, None if method in ("GET", "DELETE") else {})
+            self.assertEqual(status, 403, f"{method} {path}: {said}")
+            self.assertIn("agent/h1", str(said))
+        self.assertEqual(operator.once("GET", "/v1/freezes")[1]["items"], [])
         self.honest(seeder=self.seeder.url, flags=self.member)
 
     def test_a_replayed_publish(self):
