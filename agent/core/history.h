@@ -51,7 +51,7 @@ after_rollback(const History& history, const std::optional<ReleaseId>& to, std::
                                 const std::function<bool(const ReleaseId&)>& is_whole,
                                 const std::string& now);
 
-inline constexpr std::size_t history_bytes_max = 64 * 1024;
+inline constexpr std::size_t history_bytes_max = std::size_t{64} * 1024;
 [[nodiscard]] std::string encode_history(const History& history);
 [[nodiscard]] Result<History> decode_history(ByteSpan json, std::string_view what);
 

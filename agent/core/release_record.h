@@ -18,7 +18,7 @@ struct ReleaseRecord {
     [[nodiscard]] ReleaseId id() const { return ReleaseId::of(artifact, digest); }
 };
 
-inline constexpr std::size_t release_record_bytes_max = 16 * 1024;
+inline constexpr std::size_t release_record_bytes_max = std::size_t{16} * 1024;
 [[nodiscard]] std::string encode_release_record(const ReleaseRecord& record);
 [[nodiscard]] Result<ReleaseRecord> decode_release_record(ByteSpan json, std::string_view what);
 

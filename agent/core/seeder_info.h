@@ -18,7 +18,7 @@ struct SeederInfo {
     bool assigns = false; ///< Its tracker assigns peers: POST /v1/swarms.
     bool operator==(const SeederInfo&) const = default;
 };
-inline constexpr std::size_t seeder_info_bytes_max = 16 * 1024;
+inline constexpr std::size_t seeder_info_bytes_max = std::size_t{16} * 1024;
 
 /// Errors: Errc::verification_failed, naming `what`. Unknown keys are let be: a newer seeder may
 /// say more.

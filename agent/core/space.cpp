@@ -6,7 +6,7 @@
 namespace slipway::agent {
 
 Space with_overhead(const Space& need) {
-    return {need.bytes + need.bytes / 256 + 1024 * 1024, need.inodes + 64};
+    return {need.bytes + need.bytes / 256 + std::uint64_t{1024} * 1024, need.inodes + 64};
 }
 
 Result<> check_space(const Space& need, const Space& free, const std::string& where) {

@@ -61,6 +61,7 @@ Result<Plan> ArtifactPacks::plan(std::span<const ChunkRef> wanted,
     }
     for (;;) {
         std::vector<PlanPack> packs;
+        packs.reserve(packs_.size());
         for (const auto& pack : packs_) {
             packs.push_back({&pack.toc});
         }
@@ -82,6 +83,7 @@ Result<Plan> ArtifactPacks::plan(std::span<const ChunkRef> wanted,
 
 std::vector<PackRequest> ArtifactPacks::requests_for(const Plan& plan) const {
     std::vector<const PackToc*> tocs;
+    tocs.reserve(packs_.size());
     for (const auto& pack : packs_) {
         tocs.push_back(&pack.toc);
     }

@@ -101,7 +101,8 @@ Result<bool> BlockDecoder::decode(const Plan& plan, std::span<const PackBytes> p
 // well, in pieces as large as its cache has them. What another worker reads is mapped again at
 // once.
 void BlockDecoder::give_back(std::uint64_t read_bytes) {
-    if ((read_bytes_ += read_bytes) < resident_bytes) {
+    read_bytes_ += read_bytes;
+    if (read_bytes_ < resident_bytes) {
         return;
     }
     read_bytes_ = 0;

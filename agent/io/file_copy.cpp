@@ -14,7 +14,7 @@ namespace slipway::agent {
 namespace {
 
 Result<> copy_by_hand(int from, int to, std::uint64_t bytes, const std::string& name) {
-    Bytes buffer(256 * 1024);
+    Bytes buffer(std::size_t{256} * 1024);
     while (bytes > 0) {
         const auto got = ::read(from, buffer.data(), std::min<std::uint64_t>(bytes, buffer.size()));
         if (got < 0) {

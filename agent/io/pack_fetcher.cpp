@@ -267,7 +267,7 @@ Result<> PackFetcher::start_session() {
         [&](std::unique_ptr<swarm::PackSession> session) { session_ = std::move(session); });
 }
 
-Result<> PackFetcher::fetch_over_network(std::vector<swarm::FetchRequest> requests,
+Result<> PackFetcher::fetch_over_network(const std::vector<swarm::FetchRequest>& requests,
                                          std::stop_token stop) {
     if (auto started = start_session(); !started) {
         return started;
@@ -275,8 +275,8 @@ Result<> PackFetcher::fetch_over_network(std::vector<swarm::FetchRequest> reques
     call_seeder();
     return session_
         ->fetch(
-            std::move(requests), options_.patience,
-            [&](std::uint64_t bytes) { progress_.add(bytes); }, std::move(stop))
+            requests, options_.patience, [&](std::uint64_t bytes) { progress_.add(bytes); },
+            std::move(stop))
         .map([&](const swarm::FetchReport& report) {
             totals_.fetched_bytes += report.received_bytes;
             for (const auto& peer : report.banned) {

@@ -102,7 +102,7 @@ private:
                                                   const std::vector<Range>& wanted) const;
     [[nodiscard]] Result<> copy_from_directories(PackFile& pack, std::vector<Range>& missing,
                                                  std::stop_token stop);
-    [[nodiscard]] Result<> fetch_over_network(std::vector<swarm::FetchRequest> requests,
+    [[nodiscard]] Result<> fetch_over_network(const std::vector<swarm::FetchRequest>& requests,
                                               std::stop_token stop);
     [[nodiscard]] bool has_network() const;
 

@@ -98,7 +98,7 @@ Result<std::vector<TreeFault>> ReadBack::finish(std::stop_token stop, std::uint6
     std::unique_lock lock(mutex_);
     progress_.add(phase_bytes - std::min(phase_bytes, waiting_bytes_));
     shows_progress_ = true;
-    const bool done = changed_.wait(lock, stop, [&] { return all_read(); });
+    const bool done = changed_.wait(lock, std::move(stop), [&] { return all_read(); });
     shows_progress_ = false;
     if (!done) {
         return fail(Errc::cancelled, "read the release back");

@@ -212,8 +212,8 @@ Result<ReleaseCommands::RolledBack> ReleaseCommands::roll_back(const std::string
                                                        " " + first.why + "; nothing was changed");
         }
     }
-    const RolledBack done{*history->current(), target};
-    return releases.activate(*history, *after).map([&] { return done; });
+    RolledBack done{*history->current(), target};
+    return releases.activate(*history, *after).map([&] { return std::move(done); });
 }
 
 Result<> ReleaseCommands::switch_to(const std::string& service, const ReleaseId& release) {

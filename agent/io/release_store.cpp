@@ -13,7 +13,7 @@ namespace {
 constexpr unsigned read_only_directory = 0555;
 
 // Two state files, their directory and two symlinks, with room to spare.
-constexpr std::uint64_t spare_bytes = 128 * 1024;
+constexpr std::uint64_t spare_bytes = std::uint64_t{128} * 1024;
 
 std::vector<fs::path> children(const fs::path& directory) {
     std::vector<fs::path> paths;

@@ -248,6 +248,7 @@ void SharedPacks::evict(const std::stop_token& /*stop*/) {
     }
     const auto stock = stocked_packs(host_);
     std::vector<KeptPack> packs;
+    packs.reserve(stock.size());
     for (const auto& pack : stock) {
         packs.push_back(pack.kept);
     }

@@ -49,7 +49,8 @@ SpaceReservation::~SpaceReservation() {
 }
 
 void SpaceReservation::give_back(std::uint64_t bytes) {
-    if ((due_bytes_ += bytes) < step_bytes) {
+    due_bytes_ += bytes;
+    if (due_bytes_ < step_bytes) {
         return;
     }
     const std::scoped_lock lock(mutex_);

@@ -25,7 +25,7 @@ bool is_large(const IndexEntry& entry) {
 constexpr std::size_t files_per_task = 64;
 
 // What is written in one piece goes to the disk while the next is being decoded.
-constexpr std::uint64_t early_writeback_bytes = 1024 * 1024;
+constexpr std::uint64_t early_writeback_bytes = std::uint64_t{1024} * 1024;
 
 } // namespace
 

@@ -12,6 +12,7 @@ template <typename Number>
 [[nodiscard]] std::optional<Number> parse_number(std::string_view text) {
     Number number{};
     const auto* const end = text.data() + text.size();
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): `end` says the length.
     const auto [stopped, error] = std::from_chars(text.data(), end, number);
     return error == std::errc() && stopped == end ? std::optional(number) : std::nullopt;
 }

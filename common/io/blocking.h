@@ -13,6 +13,8 @@ namespace slipway {
 /// Runs `work()` on `pool` and resumes on the io thread with what it gave. `work` must give a value
 /// and must not throw. `pool` must outlive the coroutine.
 template <typename Work>
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): it outlives the
+// coroutine.
 net::awaitable<std::invoke_result_t<Work>> run_blocking(net::thread_pool& pool, Work work) {
     const auto executor = co_await net::this_coro::executor;
     // The timer never fires by itself: it is what the coroutine waits on. Its cancellation is

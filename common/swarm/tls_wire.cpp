@@ -13,7 +13,7 @@
 namespace slipway::swarm {
 namespace {
 
-constexpr std::size_t read_ahead_bytes = 128 * 1024;
+constexpr std::size_t read_ahead_bytes = std::size_t{128} * 1024;
 // Asio copies up to 8 KiB of small buffers together into one record, and a block of 16 KiB comes
 // with its header: so a record of just this length has a second half.
 constexpr std::size_t half_block_bytes = 8192;

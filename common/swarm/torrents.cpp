@@ -307,6 +307,7 @@ Result<> Torrents::follow_authorities() {
 
 std::vector<SwarmStatus> Torrents::swarms() const {
     std::vector<SwarmStatus> all;
+    all.reserve(torrents_.size());
     for (const auto& [swarm, torrent] : torrents_) {
         all.push_back({.pack = swarm.pack,
                        .info_hash = torrent.info_hash,

@@ -93,7 +93,7 @@ Result<Identity> accept_certificate(const fs::path& directory, const EnrollReply
         return fail(Errc::verification_failed,
                     "the answer's certificate is not of this host's key by that authority");
     }
-    const auto identity = identity_of(certificate->get());
+    auto identity = identity_of(certificate->get());
     if (!identity) {
         return identity;
     }

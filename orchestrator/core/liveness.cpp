@@ -25,7 +25,11 @@ bool Liveness::heard(const std::string& host, TimePoint answer_by) {
 
 void Liveness::answered(const std::string& host, TimePoint now) {
     const auto found = hosts_.find(host);
-    if (found != hosts_.end() && found->second.waiting > 0 && --found->second.waiting == 0) {
+    if (found == hosts_.end() || found->second.waiting == 0) {
+        return;
+    }
+    --found->second.waiting;
+    if (found->second.waiting == 0) {
         found->second.owes_from = now;
     }
 }

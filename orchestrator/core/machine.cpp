@@ -216,7 +216,7 @@ void Step::operator()(const Deploy& event) {
     }
     char id[24];
     std::snprintf(id, sizeof id, "d%06llu",
-                  static_cast<unsigned long long>(log_.deployments_ever + 1));
+                  static_cast<unsigned long long>(log_.deployments_ever) + 1);
     emit(DeploymentCreated{id, event.key, plan->from, plan->to, plan->strategy, plan->id,
                            plan->batches, false, false, event.by, event.why});
     if (outcome_.answer) {
@@ -339,7 +339,7 @@ void Step::operator()(const RollBack& event) {
     }
     char id[24];
     std::snprintf(id, sizeof id, "d%06llu",
-                  static_cast<unsigned long long>(log_.deployments_ever + 1));
+                  static_cast<unsigned long long>(log_.deployments_ever) + 1);
     emit(DeploymentCreated{id,
                            event.key,
                            e.earlier.back(),

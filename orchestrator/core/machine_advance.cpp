@@ -376,7 +376,7 @@ void Step::pause(Deployment& d) {
     notify(log_.deployments.at(id), "deployment.succeeded", text);
 }
 
-void Step::roll_back(Deployment& d, std::string cause, std::string by, bool quarantine,
+void Step::roll_back(Deployment& d, const std::string& cause, std::string by, bool quarantine,
                      bool emergency) {
     const auto id = d.id;
     emit(RollbackBegan{id, cause, std::move(by), quarantine, emergency});

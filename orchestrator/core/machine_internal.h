@@ -72,7 +72,7 @@ private:
     void ask_gates(Deployment& d);
     void ask(Deployment& d, const GateSpec& gate);
     void pass(Deployment& d, const std::string& by);
-    void roll_back(Deployment& d, std::string cause, std::string by, bool quarantine,
+    void roll_back(Deployment& d, const std::string& cause, std::string by, bool quarantine,
                    bool emergency);
     [[nodiscard]] std::int64_t since(const Deployment& d) const;
 

@@ -27,7 +27,9 @@ public:
             Json object = Json::object();
             for (const auto& [key, value] : *table) {
                 const std::string name(key.str());
-                object[name] = convert(value, path.empty() ? name : path + "." + name);
+                auto inner = path.empty() ? path : path + ".";
+                inner += name;
+                object[name] = convert(value, inner);
             }
             return object;
         }

@@ -49,6 +49,7 @@ Answer error_answer(int status, const std::string& word, const std::string& mess
     return json_answer(body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), status);
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the caller waits for it.
 net::awaitable<void> send(http::Exchange& exchange, Answer answer) {
     http::Head head{.status = answer.status,
                     .type = std::move(answer.type),
@@ -99,10 +100,12 @@ Result<Asked> check(const http::Exchange& exchange) {
     return asked;
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the caller waits for it.
 net::awaitable<void> refuse(http::Exchange& exchange, Error error) {
     co_await send(exchange, answer_of(error));
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the caller waits for it.
 net::awaitable<void> handle(http::Exchange& exchange, std::shared_ptr<ApiHandlers> handlers) {
     auto asked = check(exchange);
     if (!asked) {

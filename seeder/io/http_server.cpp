@@ -18,10 +18,16 @@ http::ServerOptions counted(http::ServerOptions options, SeederMetrics& metrics)
     return options;
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the caller waits for it.
+net::awaitable<void> answer_one(http::Exchange& exchange,
+                                std::shared_ptr<HttpServer::Shared> shared) {
+    Answer answer(exchange, *shared);
+    co_await answer.run();
+}
+
 http::Handler answering(std::shared_ptr<HttpServer::Shared> shared) {
-    return [shared = std::move(shared)](http::Exchange& exchange) -> net::awaitable<void> {
-        Answer answer(exchange, *shared);
-        co_await answer.run();
+    return [shared = std::move(shared)](http::Exchange& exchange) {
+        return answer_one(exchange, shared);
     };
 }
 

@@ -31,8 +31,10 @@ bool is_harmless(const Error& error) {
 
 } // namespace
 
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): both outlive the coroutine.
 net::awaitable<void> run_metadata_renewal(MetadataRenewalOptions options, net::thread_pool& pool,
                                           SeederMetrics& metrics, std::stop_token stop) {
+    // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
     RenewalSchedule schedule(options.schedule);
     while (!stop.stop_requested()) {
         auto renewing = [&options] { return renew_now(options); };

@@ -157,7 +157,7 @@ private:
             targets_.push_back(path);
             return sent;
         }
-        return read_file(store_.repository() / path, bytes).map_error([&](Error error) {
+        return read_file(store_.repository() / path, bytes).map_error([&](const Error& error) {
             return error.code == std::errc::no_such_file_or_directory
                        ? Error{Errc::failed, path + " was not sent"}
                        : error;

@@ -22,6 +22,7 @@ http::Head head_of(int status, std::string type) {
 
 } // namespace
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the caller waits for it.
 net::awaitable<void> SwarmDesk::answer(http::Exchange& exchange) {
     const auto body = co_await exchange.read_all(api::swarm_body_bytes_max);
     if (!body) {
@@ -41,6 +42,7 @@ net::awaitable<void> SwarmDesk::answer(http::Exchange& exchange) {
     co_await exchange.send(std::move(head), api::encode_swarm_answer(answer));
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the caller waits for it.
 net::awaitable<api::SwarmAnswer> SwarmDesk::wait(const http::Exchange& exchange,
                                                  api::SwarmCall call, std::string ip) {
     const auto began = Clock::now();
