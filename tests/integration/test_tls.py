@@ -2,6 +2,7 @@
 """Mutual TLS between the real programs: who comes in, who does not, and why."""
 
 import http.client
+import json
 import os
 import shutil
 import socket
@@ -12,6 +13,7 @@ import time
 import unittest
 import urllib.parse
 
+from orchestrator_fleet import Orchestrator, until
 from harness import FAILED, USAGE, VERIFICATION_FAILED, Case, Fleet, Seeder, main, write
 
 
@@ -256,6 +258,37 @@ class Rotation(TlsCase):
         body += reply.read()
         self.assertEqual(body, pack.read_bytes())
         self.wait_for_log(seeder, "tls.reloaded")
+
+    def test_the_orchestrator_takes_new_files_without_a_restart_and_keeps_those_who_watch(self):
+        orchestrator = Orchestrator(
+            self, self.fleet.flags("orchestrator/main", crl=True), "--database", f"sqlite:{self.home}/db",
+            "--repo", self.repo, "--state", self.home / "orchestrator",
+        )
+        watcher, other = self.fleet.issue("operator/ann?role=admin"), self.fleet.issue("operator/bob?role=viewer")
+        until(lambda: self.ask(orchestrator, "/v1/hosts", watcher)[0] == 200)
+        connection = self.connect(orchestrator, watcher)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/v1/events")
+        reply = connection.getresponse()
+        old = self.certificate_of(orchestrator, watcher)
+        self.fleet.issue("orchestrator/main")  # New key, new certificate, same files.
+        self.fleet.revoke("operator/bob?role=viewer")
+        self.assertNotEqual(self.certificate_of(orchestrator, watcher), old)
+        with self.assertRaises((ssl.SSLError, ConnectionError)):
+            self.ask(orchestrator, "/v1/hosts", other)
+        status, said = self.ask(orchestrator, "/v1/freezes/all", watcher, "PUT", json.dumps({"why": "a test"}))
+        self.assertLess(status, 300, said)
+        # Whoever watched when the files changed hears of it on the same connection.
+        self.assertTrue(any(b"freeze" in line for line in iter(reply.readline, b"")))
+        self.wait_for_log(orchestrator, "tls.reloaded")
+
+    def certificate_of(self, server, party):
+        connection = self.connect(server, party)
+        connection.connect()
+        try:
+            return connection.sock.getpeercert(True)
+        finally:
+            connection.close()
 
     def test_a_broken_new_file_keeps_the_old_one_and_warns(self):
         seeder = self.seeder()
