@@ -73,7 +73,7 @@ class Manager(DaemonCase):
     def test_ready_status_watchdog_and_stopping(self):
         daemon = self.start()
         self.assertEqual(self.told_within(PATIENCE_S), "READY=1")
-        self.wait_told(r"STATUS=web staging")
+        self.wait_told(r"STATUS=web (staging|switching|probing)")  # What it is at when it looks.
         self.wait_told(r"STATUS=web healthy \(web@1\.0\)")
         for _ in range(2):
             self.wait_told("WATCHDOG=1")

@@ -7,7 +7,7 @@ import signal
 import stat
 import threading
 
-from harness import BIN, DONE, FAILED, USAGE, Case, Fleet, Process, Seeder, main, serve_http, write
+from harness import BIN, DONE, FAILED, NOT_FOUND, USAGE, Case, Fleet, Process, Seeder, main, serve_http, write
 import http.server
 
 
@@ -63,7 +63,7 @@ class Enroll(Case):
         refused = self.run_program(
             BIN / "slipway-orchestrator", "run", "--config", config, "--listen", "127.0.0.1:0",
             "--database", f"sqlite:{self.home}/db", "--state", self.home / "state",
-            *self.fleet.flags("orchestrator/main"), status=FAILED,
+            *self.fleet.flags("orchestrator/main"), status=NOT_FOUND,
         )
         self.assertIn("none", refused.err)
 

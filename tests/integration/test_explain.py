@@ -28,7 +28,8 @@ class Explain(DaemonCase):
         return self.agent("explain", "--root", self.host()).out
 
     def assert_parts(self, found, *more):
-        self.assertLessEqual(FETCHED | set(more), set(found["ms"]), found)
+        # What took less than a millisecond is not named; a small tree is built in that.
+        self.assertLessEqual(FETCHED - {"build"} | set(more), set(found["ms"]), found)
         self.assertEqual(sum(found["ms"].values()), found["total_ms"])
 
     def test_an_installation_by_hand(self):

@@ -95,7 +95,7 @@ address = "127.0.0.1:{port}"
         self.write_config(authority=False)
         self.want("1.0")
         status = self.wait_for(self.daemon(), state="failed")
-        self.assertIn(f"{self.url}/healthz", status["last_error"])
+        self.assertRegex(status["last_error"], f"{self.url}/(healthz|metrics): ")  # Two probes ask.
         self.assertIn("certificate", status["last_error"])
         self.assertEqual(self.server.asked, [], "not a byte was said to it")
 
