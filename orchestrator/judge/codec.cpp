@@ -19,7 +19,6 @@ namespace {
 
 constexpr std::uint8_t version = 1;
 constexpr std::size_t digest_bytes = 8;
-constexpr std::uint64_t no_bound = ~std::uint64_t{0};
 
 class Writer {
 public:
