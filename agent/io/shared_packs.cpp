@@ -150,23 +150,24 @@ void SharedPacks::added(std::uint64_t bytes) {
     if (bytes == 0) {
         return; // Somebody is at work.
     }
+    bool due = false; // Bytes come often.
     {
         const std::lock_guard lock(mutex_);
         status_.downloaded_bytes += bytes;
+        due = Clock::now() - looked_at_ >= swarms_period;
     }
     if (current_ != nullptr && current_->on_bytes) {
         current_->on_bytes(bytes);
     }
-    look_at_swarms();
+    if (due) {
+        look_at_swarms();
+    }
 }
 
 // Called by who has the turn.
 void SharedPacks::look_at_swarms() {
     {
         const std::lock_guard lock(mutex_);
-        if (Clock::now() - looked_at_ < swarms_period) {
-            return;
-        }
         looked_at_ = Clock::now();
     }
     const auto swarms = fetcher_.swarms();
