@@ -4,13 +4,13 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <random>
 
 #include <nlohmann/json.hpp>
 
 #include "cli/remote.h"
 #include "common/core/errc.h"
 #include "common/core/sha256.h"
+#include "common/io/random_digits.h"
 #include "common/tls/flags.h"
 
 namespace slipway::cli {
@@ -21,16 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t page_limit = 1'000;
 constexpr std::chrono::milliseconds take_over{6'000};
-
-std::string random_key() {
-    std::random_device random;
-    std::string key;
-    for (int word = 0; word < 4; ++word) {
-        const auto value = random();
-        key += to_hex(ByteSpan(reinterpret_cast<const std::uint8_t*>(&value), sizeof value));
-    }
-    return key;
-}
 
 std::error_code code_of(int status) {
     switch (status) {
@@ -143,9 +133,10 @@ Result<json> OrchestratorClient::get(const std::string& path) {
 
 Result<json> OrchestratorClient::change(const std::string& method, const std::string& path,
                                         const json& body) {
-    return ask(
-        {.method = method, .body = body.dump(), .headers = {"Idempotency-Key: " + random_key()}},
-        path);
+    return ask({.method = method,
+                .body = body.dump(),
+                .headers = {"Idempotency-Key: " + random_digits(32)}},
+               path);
 }
 
 Result<json> OrchestratorClient::list(const std::string& path, std::size_t limit) {

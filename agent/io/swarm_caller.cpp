@@ -6,6 +6,7 @@
 
 #include "common/core/errc.h"
 #include "common/io/log.h"
+#include "common/io/random_digits.h"
 
 namespace slipway::agent {
 namespace {
@@ -19,15 +20,6 @@ constexpr std::chrono::milliseconds goodbye_patience{500};
 constexpr std::chrono::milliseconds retry_min{500};
 constexpr std::chrono::milliseconds retry_max{15'000};
 constexpr unsigned failures_before_source = 3;
-
-std::string random_session() {
-    std::random_device random;
-    std::string session;
-    for (int i = 0; i < 16; ++i) {
-        session += "0123456789abcdef"[random() % 16];
-    }
-    return session;
-}
 
 std::chrono::milliseconds retry_after(unsigned failures) {
     const auto delay = retry_min * (1U << std::min(failures, 5U));
@@ -45,7 +37,7 @@ bool in_trouble(const swarm::Standing& standing) {
 SwarmCaller::SwarmCaller(SwarmCallerOptions options,
                          std::shared_ptr<swarm::Assignments> assignments)
     : options_(std::move(options)), assignments_(std::move(assignments)),
-      session_(random_session()), http_(options_.tls) {
+      session_(random_digits(16)), http_(options_.tls) {
     assignments_->on_change([this] { interrupt(); });
     watcher_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });

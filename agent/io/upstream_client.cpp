@@ -10,6 +10,7 @@
 #include "common/core/errc.h"
 #include "common/core/numbers.h"
 #include "common/io/log.h"
+#include "common/io/random_digits.h"
 #include "common/tls/peer_check.h"
 
 namespace slipway::agent {
@@ -20,15 +21,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds answer_patience{5'000}; ///< Beyond what the request is held.
 constexpr std::chrono::hours wait_most{1};
 constexpr const char* epoch_key = "epoch";
-
-std::string random_digits() {
-    std::random_device random;
-    std::string digits;
-    for (int i = 0; i < 16; ++i) {
-        digits += "0123456789abcdef"[random() % 16];
-    }
-    return digits;
-}
 
 std::int64_t unix_ms() {
     return std::max<std::int64_t>(0, std::chrono::duration_cast<milliseconds>(
@@ -71,7 +63,7 @@ Result<std::unique_ptr<UpstreamClient>> UpstreamClient::start(const std::filesys
     if (!kept) {
         return tl::unexpected(std::move(kept.error()));
     }
-    auto events = EventQueue::open(root / "events", {}, random_digits());
+    auto events = EventQueue::open(root / "events", {}, random_digits(16));
     if (!events) {
         return tl::unexpected(std::move(events.error()));
     }
@@ -93,7 +85,7 @@ Result<std::unique_ptr<UpstreamClient>> UpstreamClient::start(const std::filesys
 
 UpstreamClient::UpstreamClient(Options options, Journal kept, EventQueue events,
                                std::uint64_t epoch, Fd wake)
-    : options_(std::move(options)), boot_(random_digits()),
+    : options_(std::move(options)), boot_(random_digits(16)),
       machine_({.urls = options_.urls.size(), .seed = std::random_device{}()}, epoch),
       kept_epoch_(epoch), kept_(std::move(kept)), events_(std::move(events)),
       wake_(std::move(wake)) {

@@ -3,15 +3,14 @@
 #include <chrono>
 #include <filesystem>
 #include <optional>
-#include <random>
 
 #include <sys/resource.h>
 
 #include "common/core/errc.h"
-#include "common/core/sha256.h"
 #include "common/http/enroll_desk.h"
 #include "common/io/blocking.h"
 #include "common/io/log.h"
+#include "common/io/random_digits.h"
 #include "orchestrator/io/api.h"
 #include "orchestrator/io/gate_runner.h"
 
@@ -66,12 +65,6 @@ Result<std::shared_ptr<tls::Credentials>> load_credentials(const OrchestratorCon
     return loaded;
 }
 
-std::string holder_of(const std::string& name) {
-    std::random_device random;
-    const auto run = random();
-    return name + "-" + to_hex(ByteSpan(reinterpret_cast<const std::uint8_t*>(&run), sizeof run));
-}
-
 /// A connection of each agent is a descriptor; the usual soft limit is 1024.
 void raise_descriptor_limit() {
     rlimit limit{};
@@ -86,7 +79,7 @@ public:
     Orchestrator(const OrchestratorConfig& config,
                  const std::shared_ptr<tls::Credentials>& credentials, std::unique_ptr<Store> store)
         : config_(config), store_(std::move(store)), name_(credentials->self().name),
-          leadership_(*store_, {.holder = holder_of(name_)}),
+          leadership_(*store_, {.holder = name_ + "-" + random_digits(8)}),
           driver_(io_, *store_, writer_, {.receivers = receivers_of(config), .now = now}, sinks()),
           gates_(io_, askers_,
                  {.prometheus = config.prometheus,
