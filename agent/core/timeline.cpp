@@ -154,8 +154,7 @@ milliseconds time_of(const Timeline& timeline, Part part) {
 
 std::string rate_text(const Timeline& timeline) {
     const auto ms = static_cast<std::uint64_t>(time_of(timeline, Part::transfer).count());
-    return ms == 0 ? ""
-                   : human_bytes(timeline.fetched_bytes / std::max<std::uint64_t>(1, ms) * 1000);
+    return ms == 0 ? "" : human_bytes(timeline.fetched_bytes / ms * 1000);
 }
 
 std::string meaning_of(const Timeline& timeline, Part part) {

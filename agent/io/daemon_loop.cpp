@@ -187,7 +187,11 @@ void DaemonLoop::turn(const Ready& ready) {
         take_desired(*source);
     }
     if (ready.status) {
-        parts_.status.answer(encode_daemon_status(view()));
+        auto told = view();
+        for (auto& [name, service] : told.services) {
+            service.installation = timelines_.last(name);
+        }
+        parts_.status.answer(encode_daemon_status(told));
     }
 }
 
@@ -224,17 +228,15 @@ void DaemonLoop::keep_command(const std::string& name, Service& one) {
         return;
     }
     one.jobs->begin(keep_command_number, name, mailbox_,
-                    [name, actions = *one.actions, &listeners = parts_.listeners](
+                    [name, actions = *one.actions, upstream = parts_.upstream](
                         const std::stop_token& /*stop*/) mutable -> std::optional<Event> {
                         if (const auto kept = actions.keep_command(); !kept) {
                             log_event(LogLevel::warning, "service.command",
                                       {{"service", name}, {"why", describe(kept.error())}});
                         }
-                        if (!listeners.empty()) {
-                            const auto health = actions.health();
-                            for (auto* listener : listeners) {
-                                listener->health_seen(name, health);
-                            }
+                        // Asking systemd is not free, so only where somebody is told.
+                        if (upstream != nullptr) {
+                            upstream->health_seen(name, actions.health());
                         }
                         return std::nullopt;
                     });
@@ -346,7 +348,6 @@ DaemonView DaemonLoop::view() const {
     for (const auto& [name, one] : services_) {
         auto& service = view.services[name];
         service.state = &one.state;
-        service.installation = timelines_.last(name);
         if (one.wake_at) {
             const auto left = std::chrono::ceil<milliseconds>(*one.wake_at - Clock::now());
             service.waits_ms = std::max<std::int64_t>(0, left.count());

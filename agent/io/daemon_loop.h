@@ -37,7 +37,8 @@ public:
         std::filesystem::path hook_cgroups;
         std::vector<DesiredSource*> sources;
         std::vector<DaemonListener*> listeners;
-        UpstreamClient* upstream = nullptr; ///< For the status; none: no orchestrator.
+        UpstreamClient* upstream =
+            nullptr; ///< Also a source and a listener; none: no orchestrator.
     };
     /// `options`, `host`, sources, listeners and upstream must outlive it.
     DaemonLoop(const DaemonOptions& options, const HostLayout& host, Parts parts);

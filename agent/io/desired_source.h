@@ -5,7 +5,6 @@
 #include <string>
 
 #include "agent/core/install_machine.h"
-#include "agent/core/upstream_report.h"
 #include "agent/io/daemon_sockets.h"
 #include "common/api/desired.h"
 
@@ -36,8 +35,6 @@ public:
     virtual void state_changed(const std::string& service, const InstallState& state) = 0;
     /// Something worth telling people: the phase changed, or an order was refused.
     virtual void reported(const std::string& service, const Report& report) = 0;
-    /// How the process of a service that runs does, every few seconds. Called by any thread.
-    virtual void health_seen(const std::string& /*service*/, const ServiceHealth& /*health*/) {}
 };
 
 /// What is wanted from a file, which is read again whenever it is written or replaced.

@@ -12,6 +12,7 @@
 
 #include "agent/core/daemon_status.h"
 #include "agent/core/upstream.h"
+#include "agent/core/upstream_report.h"
 #include "agent/io/desired_source.h"
 #include "agent/io/event_queue.h"
 #include "agent/io/journal.h"
@@ -54,7 +55,8 @@ public:
 
     void state_changed(const std::string& service, const InstallState& state) override;
     void reported(const std::string& service, const Report& report) override;
-    void health_seen(const std::string& service, const ServiceHealth& health) override;
+    /// How the process of a service that runs does, every few seconds. Called by any thread.
+    void health_seen(const std::string& service, const ServiceHealth& health);
 
     [[nodiscard]] UpstreamStatus status();
 
