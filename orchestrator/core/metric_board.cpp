@@ -6,18 +6,6 @@
 namespace slipway::orchestrator {
 namespace {
 
-std::string_view word(judge::Kind kind) {
-    switch (kind) {
-    case judge::Kind::count:
-        return "count";
-    case judge::Kind::value:
-        return "value";
-    case judge::Kind::quantile:
-        return "quantile";
-    }
-    return "unknown";
-}
-
 /// By host: the sample's value, or NaN if several samples are of one host.
 std::map<std::string, double> by_host(const MetricReading& reading, const std::string& label) {
     std::map<std::string, double> out;
@@ -63,7 +51,7 @@ std::vector<judge::Reading> MetricBoard::readings(const judge::Plan& plan,
             const auto rules =
                 std::ranges::find_if(plan.metrics, [&](const judge::MetricRules& metric) {
                     return metric.query.empty() && one.service == service &&
-                           one.name == metric.name && one.kind == word(metric.kind);
+                           one.name == metric.name && one.kind == to_string(metric.kind);
                 });
             if (rules == plan.metrics.end()) {
                 continue;

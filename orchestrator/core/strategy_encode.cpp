@@ -8,18 +8,6 @@ using text::duration_text;
 using text::Json;
 using text::number_text;
 
-std::string_view to_string(judge::Kind kind) {
-    switch (kind) {
-    case judge::Kind::count:
-        return "count";
-    case judge::Kind::value:
-        return "value";
-    case judge::Kind::quantile:
-        return "quantile";
-    }
-    return "unknown";
-}
-
 Json metric_json(const judge::MetricRules& rules) {
     Json json{{"name", rules.name},
               {"kind", to_string(rules.kind)},

@@ -50,6 +50,18 @@ std::string_view problem_of(const MetricRules& rules) {
 
 } // namespace
 
+std::string_view to_string(Kind kind) {
+    switch (kind) {
+    case Kind::count:
+        return "count";
+    case Kind::value:
+        return "value";
+    case Kind::quantile:
+        return "quantile";
+    }
+    return "unknown";
+}
+
 void set_count_defaults(MetricRules& rules) {
     rules.kind = Kind::count;
     rules.tolerated = 0.25;

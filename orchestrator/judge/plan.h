@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/core/result.h"
@@ -20,9 +21,12 @@ enum class Kind : std::uint8_t {
     value,    ///< One number of a host and an interval: a p99 in ms, a mean, bytes of memory.
     quantile, ///< Of a latency histogram: counts in buckets, of which the judge takes a quantile.
 };
+/// As strategies and agents write it.
+[[nodiscard]] std::string_view to_string(Kind kind);
 enum class Direction : std::uint8_t { higher_is_worse, lower_is_worse };
 
-/// How one metric is judged. The defaults suit a latency; for a count see count_rules().
+/// How one metric is judged. The defaults suit a latency; for a count see
+/// set_count_defaults().
 struct MetricRules {
     std::string name; ///< Unique in the plan, 1 to 255 bytes.
     Kind kind = Kind::value;
