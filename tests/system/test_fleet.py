@@ -15,6 +15,7 @@ from web_service import RUN_SPEC, STATE, Client, install_web_units, publish_tree
 
 ORCHESTRATOR, SEEDER = "10.77.0.1", "10.77.0.2"
 HOSTS = {"web-1": "10.77.0.11", "web-2": "10.77.0.12", "web-3": "10.77.0.13"}
+TLS_LINES = [("#[tls]", "[tls]"), *((f'#{key} = "/etc/slipway/tls/', f'{key} = "/etc/slipway/tls/') for key in ("certificate", "key", "authority"))]
 CA = "/var/lib/slipway-orchestrator/ca"
 TLS = "/etc/slipway/tls"
 STRATEGY = """version = 1
@@ -76,6 +77,14 @@ class FleetOfMachines(unittest.TestCase):
             client.end()
             self.assertEqual(client.failures, [])
 
+    def configure(self, machine, file, *lines):
+        """Puts each line of the package's file, of which the first half of a pair is, in use as its second half."""
+        text = machine.shell(f"cat {file}")
+        for shipped, used in lines:
+            self.assertIn(shipped, text)
+            text = text.replace(shipped, used)
+        machine.write(file, text)
+
     def issue(self, identity, out, *flags):
         self.orchestrator.shell(f"slipway ca issue --ca {CA} '{identity}' --out {out} {' '.join(flags)}")
 
@@ -89,20 +98,17 @@ class FleetOfMachines(unittest.TestCase):
         self.issue("operator/ann?role=admin", "/root/ann")
         self.issue("seeder/eu", "/root/seeder", "--ip", SEEDER)
         machine.shell(f"chown -R slipway-orchestrator {CA}")
-        file = machine.shell("cat /etc/slipway/orchestrator.toml")
-        for line, value in (
+        self.configure(
+            machine,
+            "/etc/slipway/orchestrator.toml",
             ('#listen = "127.0.0.1:7443"', f'listen = "{ORCHESTRATOR}:7443"'),
             ('#repository = "https://seeder.example:7070"', f'repository = "https://{SEEDER}:7070"'),
             ('#trust = "/etc/slipway/root.json"', 'trust = "/etc/slipway/root.json"'),
-            ("#[tls]", "[tls]"),
-            *((f'#{key} = "{TLS}/', f'{key} = "{TLS}/') for key in ("certificate", "key", "authority")),
+            *TLS_LINES,
             ("#[enroll]", "[enroll]"),
             ('#listen = "0.0.0.0:7072"', 'listen = "0.0.0.0:7072"'),
             (f'#authority = "{CA}"', f'authority = "{CA}"'),
-        ):
-            self.assertIn(line, file)
-            file = file.replace(line, value)
-        machine.write("/etc/slipway/orchestrator.toml", file)
+        )
         machine.shell("slipway-orchestrator run --config /etc/slipway/orchestrator.toml --check-config")
 
     def test_02_a_seeder_with_its_certificate(self):
@@ -116,11 +122,8 @@ class FleetOfMachines(unittest.TestCase):
         home = "/var/lib/slipway-seeder"
         seeder.shell(f"runuser -u slipway-seeder -- slipway repo init --repo {home}/repository --keys {home}/keys")
         self.publish("1.0")
-        file = seeder.shell("cat /etc/slipway/seeder.toml").replace("#[tls]", "[tls]")
-        file = file.replace('#listen = "127.0.0.1:7070"', f'listen = "{SEEDER}:7070"')
-        for key in ("certificate", "key", "authority"):
-            file = file.replace(f'#{key} = "{TLS}/', f'{key} = "{TLS}/')
-        seeder.write("/etc/slipway/seeder.toml", file)
+        listen = ('#listen = "127.0.0.1:7070"', f'listen = "{SEEDER}:7070"')
+        self.configure(seeder, "/etc/slipway/seeder.toml", listen, *TLS_LINES)
         seeder.shell("systemctl enable --now slipway-seeder")
         root = seeder.shell(f"slipway repo root export --repo {home}/repository")
         for machine in (self.orchestrator, *self.hosts.values()):
@@ -135,18 +138,16 @@ class FleetOfMachines(unittest.TestCase):
             host.write("/run/token", json.loads(token)["token"])
             host.shell("chown slipway /run/token")
             host.shell(f"runuser -u slipway -- slipway-agent enroll --orchestrator http://{ORCHESTRATOR}:7072 --token-file /run/token --out {TLS}")
-            file = host.shell("cat /etc/slipway/agent.toml")
-            for line, value in (
+            self.configure(
+                host,
+                "/etc/slipway/agent.toml",
                 ('#seeders = ["https://seeder.eu.example:7070"]', f'seeders = ["https://{SEEDER}:7070"]'),
                 ('#orchestrator = ["https://orchestrator.example:7443"]', f'orchestrator = ["https://{ORCHESTRATOR}:7443"]'),
                 ('#trust = "', 'trust = "'),
                 ('#listen = "0.0.0.0:6881"', f'listen = "{HOSTS[name]}:6881"'),
-                ("#[tls]", "[tls]"),
-                *((f'#{key} = "{TLS}/', f'{key} = "{TLS}/') for key in ("certificate", "key", "authority")),
-            ):
-                self.assertIn(line, file)
-                file = file.replace(line, value)
-            host.write("/etc/slipway/agent.toml", file + '\n[labels]\ntier = "web"')
+                *TLS_LINES,
+                ("#[labels]", '[labels]\ntier = "web"'),
+            )
             install_web_units(host)
             host.shell("systemctl enable --now slipway-agent")
         self.orchestrator.wait(lambda: set(self.reported()) == set(HOSTS))
