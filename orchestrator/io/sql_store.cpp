@@ -24,6 +24,11 @@ std::string run_id() {
     return std::to_string((std::uint64_t{random()} << 32U) | random());
 }
 
+/// Not a moment before `ttl` has passed: the time is rounded down to whole milliseconds.
+std::int64_t expiry_of(const LeaseTime& now, std::chrono::milliseconds ttl) {
+    return now.ms + ttl.count() + 1;
+}
+
 Result<> nothing(const Result<std::vector<SqlRow>>& rows) {
     if (!rows) {
         return tl::unexpected(rows.error());
@@ -335,7 +340,7 @@ Result<Lease> SqlStore::acquire_lease(const std::string& holder, std::chrono::mi
         }
         row.holder = holder;
         row.clock = now->clock;
-        row.expires_ms = now->ms + ttl.count();
+        row.expires_ms = expiry_of(*now, ttl);
         if (auto written = write_lease(row); !written) {
             return tl::unexpected(written.error());
         }
@@ -356,7 +361,7 @@ Result<Lease> SqlStore::renew_lease(std::uint64_t token, std::chrono::millisecon
             return tl::unexpected(now.error());
         }
         row.clock = now->clock;
-        row.expires_ms = now->ms + ttl.count();
+        row.expires_ms = expiry_of(*now, ttl);
         if (auto written = write_lease(row); !written) {
             return tl::unexpected(written.error());
         }
